@@ -1,0 +1,101 @@
+"""Feature vectors and the forecasts made from them."""
+
+from __future__ import annotations
+
+import struct
+from enum import StrEnum
+
+import msgspec
+
+from libs.core.types.base import Event, Nanos
+
+
+class Features(Event, tag="features.v1", frozen=True, kw_only=True):
+    """One feature vector, known at `ts_event` (the bar's end).
+
+    Attributes:
+        set_hash: identity of the named, versioned feature list; a model refuses another.
+        values: packed little-endian float64, in the order of the set; NaN while warming up.
+        bar fields: the bar that closed, for strategies and stops (quote currency, base units).
+        flags: the bar's flags. warm: every feature of the set is past its warm-up.
+        ts_recv: machine clock at arrival of the message that closed the bar (0 when a timer did), ns.
+    """
+
+    venue: str
+    symbol: str
+    interval_s: int
+    bar_time: Nanos
+    set_hash: str
+    values: bytes
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float
+    flags: int = 0
+    warm: bool = True
+    ts_recv: Nanos = 0
+
+    def unpack(self) -> tuple[float, ...]:
+        """The values as floats, in the order of the feature set."""
+        return struct.unpack(f"<{len(self.values) // 8}d", self.values)
+
+
+class Abstention(StrEnum):
+    """The closed list of reasons for which an agent says nothing."""
+
+    NO_MODEL = "no_model"
+    WARMING_UP = "warming_up"
+    STALE = "stale"
+    UNHEALTHY_FEED = "unhealthy_feed"
+    MISSING_INPUT = "missing_input"
+    OUT_OF_DISTRIBUTION = "out_of_distribution"
+    LOW_CONFIDENCE = "low_confidence"
+    DISAGREEMENT = "disagreement"
+    DRIFT = "drift"
+    NO_EDGE = "no_edge"
+
+
+class Vote(msgspec.Struct, frozen=True, kw_only=True):
+    """One agent's share in a meta forecast: `weight` sums to 1 over the voters."""
+
+    agent: str
+    forecast_id: str
+    weight: float
+    p_up: float
+    p_down: float
+
+
+class Forecast(Event, tag="forecast.v1", frozen=True, kw_only=True):
+    """What an agent says about the next bar, or why it says nothing.
+
+    Attributes:
+        abstention: reason, or None when it speaks.
+        p_down, p_neutral, p_up: probabilities that sum to 1; None without a direction vote.
+        sigma: forecast standard deviation of the next bar's log return; None when not forecast.
+        state, p_state: regime index and the filtered probabilities of all states; None when not a regime agent.
+        confidence: 0 to 1.
+        model_id: which model said so; feature_hash: the feature set it read.
+        votes, disagreement: meta-agent only.
+        latency_us: time spent in predicting, machine microseconds (no part in parity).
+    """
+
+    agent: str
+    venue: str
+    symbol: str
+    interval_s: int
+    bar_time: Nanos
+    model_id: str
+    feature_hash: str
+    abstention: Abstention | None = None
+    detail: str = ""
+    p_down: float | None = None
+    p_neutral: float | None = None
+    p_up: float | None = None
+    sigma: float | None = None
+    state: int | None = None
+    p_state: tuple[float, ...] | None = None
+    confidence: float = 0.0
+    votes: tuple[Vote, ...] = ()
+    disagreement: float | None = None
+    latency_us: float = 0.0

@@ -1,0 +1,77 @@
+"""Money and steps: exact amounts that refuse to mix currencies or leave the instrument's grid."""
+
+from __future__ import annotations
+
+from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
+
+import msgspec
+
+from libs.core.types.base import Side
+from libs.core.types.market import Instrument, InstrumentKind
+
+
+class CurrencyMismatch(TypeError):
+    """Two amounts of different currencies met in one sum."""
+
+
+class Money(msgspec.Struct, frozen=True, order=False):
+    """An exact amount of one currency."""
+
+    amount: Decimal
+    currency: str
+
+    def __add__(self, other: Money) -> Money:
+        self._same(other)
+        return Money(self.amount + other.amount, self.currency)
+
+    def __sub__(self, other: Money) -> Money:
+        self._same(other)
+        return Money(self.amount - other.amount, self.currency)
+
+    def __neg__(self) -> Money:
+        return Money(-self.amount, self.currency)
+
+    def scaled(self, factor: Decimal) -> Money:
+        """The amount times an exact factor."""
+        return Money(self.amount * factor, self.currency)
+
+    def _same(self, other: Money) -> None:
+        if self.currency != other.currency:
+            raise CurrencyMismatch(f"{self.currency} and {other.currency} do not add up")
+
+    def __str__(self) -> str:
+        return f"{self.amount:,.2f} {self.currency}"
+
+
+CENT = Decimal("0.01")
+NOTIONAL_STEP = Decimal("0.00000001")
+
+
+def to_step(value: Decimal, step: Decimal, rounding: str = ROUND_DOWN) -> Decimal:
+    """`value` on the grid of `step` (0 = no grid)."""
+    if step == 0:
+        return value
+    return (value / step).quantize(Decimal(1), rounding=rounding) * step
+
+
+def exact(value: float, decimals: int) -> Decimal:
+    """A market-data float as the decimal that the venue printed (half-even to `decimals` digits)."""
+    return Decimal(repr(value)).quantize(Decimal(1).scaleb(-decimals), rounding=ROUND_HALF_EVEN)
+
+
+def quantity_on_grid(instrument: Instrument, quantity: Decimal) -> Decimal:
+    """Largest tradable quantity not above `quantity`; 0 when below the minimum."""
+    q = min(to_step(quantity, instrument.qty_step), instrument.max_qty)
+    return q if q >= instrument.min_qty else Decimal(0)
+
+
+def price_against(instrument: Instrument, price: Decimal, side: Side) -> Decimal:
+    """`price` on the grid, rounded against the trader: up for a buy, down for a sell."""
+    return to_step(price, instrument.price_step, ROUND_CEILING if side is Side.BUY else ROUND_FLOOR)
+
+
+def notional(instrument: Instrument, quantity: Decimal, price: Decimal) -> Decimal:
+    """Exposure in quote currency: price x quantity (SPOT) or stake x multiplier (MULTIPLIER)."""
+    if instrument.kind is InstrumentKind.MULTIPLIER:
+        return quantity * instrument.multiplier
+    return quantity * price

@@ -1,0 +1,121 @@
+"""Where each message travels: subject, stream and the key of its message id, in one table."""
+
+from __future__ import annotations
+
+from typing import Final
+from urllib.parse import quote, unquote
+
+from libs.core.types.base import Event, stable_id
+from libs.core.types.control import Applied, Control, DeadLetter
+from libs.core.types.decision import Permit, Signal, Verdict
+from libs.core.types.forecast import Features, Forecast
+from libs.core.types.market import Bar, BookStats, FeedHealth, Instrument, Ticks, VenueClock
+from libs.core.types.order import AccountState, Fill, Order, Position
+
+STREAMS: Final[dict[str, tuple[str, ...]]] = {
+    "MARKET": ("md.>",),
+    "FEATURES": ("feat.>",),
+    "DECISIONS": ("forecast.>", "signal.>", "risk.verdict.>", "applied.>"),
+    "ORDERS": ("permit.>", "order.>", "fill.>", "position.>", "account.>"),
+    "CONTROL": ("ctl.>",),
+    "DLQ": ("dlq.>",),
+}
+"""Stream name to the subjects it captures."""
+
+DURABLE: Final = frozenset({"ORDERS", "CONTROL", "DLQ"})
+"""Streams whose acknowledgement survives a power cut (the server's default persist mode)."""
+
+
+def token(text: str) -> str:
+    """`text` as one safe subject token: percent-encoded where NATS gives a character a meaning."""
+    return quote(text, safe="-_~!$()+@").replace(".", "%2E") or "%00"
+
+
+def untoken(text: str) -> str:
+    """The inverse of `token`."""
+    return "" if text == "%00" else unquote(text)
+
+
+def interval_token(interval_s: int) -> str:
+    """An interval the way traders write it: 1s, 5s, 1m, 15m, 1h, 1d."""
+    for unit, seconds in (("d", 86_400), ("h", 3_600), ("m", 60)):
+        if interval_s % seconds == 0:
+            return f"{interval_s // seconds}{unit}"
+    return f"{interval_s}s"
+
+
+def interval_seconds(text: str) -> int:
+    """Seconds in "5s", "1m", "1h" or "1d".
+
+    Raises:
+        ValueError: not a whole positive number followed by s, m, h or d.
+    """
+    units = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+    if len(text) < 2 or text[-1] not in units or not text[:-1].isdigit() or int(text[:-1]) == 0:
+        raise ValueError(f"{text!r} is no interval; write for example 1s, 5s, 1m, 15m, 1h")
+    return int(text[:-1]) * units[text[-1]]
+
+
+def stream_of(subject: str) -> str:
+    """The stream that captures `subject`.
+
+    Raises:
+        KeyError: no stream captures it.
+    """
+    head = subject.split(".", 1)[0]
+    for stream, patterns in STREAMS.items():
+        if any(pattern.split(".", 1)[0] == head for pattern in patterns):
+            return stream
+    raise KeyError(subject)
+
+
+def subject_of(event: Event) -> str:
+    """The subject on which `event` is published.
+
+    Raises:
+        TypeError: the type does not travel on a stream.
+    """
+    match event:
+        case Bar():
+            return f"md.bar.{interval_token(event.interval_s)}.{event.venue}.{token(event.symbol)}"
+        case Ticks():
+            return f"md.tick.{event.venue}.{token(event.symbol)}"
+        case BookStats():
+            return f"md.book.{event.venue}.{token(event.symbol)}"
+        case FeedHealth():
+            return f"md.health.{event.venue}.{token(event.symbol)}"
+        case VenueClock():
+            return f"md.clock.{event.venue}"
+        case Instrument():
+            return f"md.instrument.{event.venue}.{token(event.symbol)}"
+        case Features():
+            return f"feat.{interval_token(event.interval_s)}.{event.venue}.{token(event.symbol)}"
+        case Forecast():
+            interval = interval_token(event.interval_s)
+            return f"forecast.{event.agent}.{interval}.{event.venue}.{token(event.symbol)}"
+        case Signal():
+            return f"signal.{event.strategy}.{event.venue}.{token(event.symbol)}"
+        case Verdict():
+            return f"risk.verdict.{event.venue}.{token(event.symbol)}"
+        case Permit():
+            return f"permit.{event.venue}.{token(event.account)}"
+        case Order():
+            return f"order.{event.venue}.{token(event.account)}"
+        case Fill():
+            return f"fill.{event.venue}.{token(event.account)}"
+        case Position():
+            return f"position.{event.venue}.{token(event.account)}"
+        case AccountState():
+            return f"account.{event.venue}.{token(event.account)}"
+        case Control():
+            return f"ctl.{event.kind.value}"
+        case Applied():
+            return f"applied.{event.stage}"
+        case DeadLetter():
+            return f"dlq.{event.subject}"
+    raise TypeError(f"{type(event).__name__} does not travel on a stream")
+
+
+def message_id(subject: str, event: Event) -> str:
+    """The JetStream message id: a hash of the full subject and the event's deterministic id."""
+    return stable_id(subject, event.id)
