@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
-from enum import StrEnum
 from typing import Protocol
 
-import msgspec
-
-from libs.core.types import Bar, FeedState, Instrument, Nanos, Order, Quote, Trade
+from libs.core.types import Bar, FeedState, Instrument, Nanos, Order, Quote, Trade, VenueReport
 
 Level = tuple[float, float]
 """Price in quote currency and size in base units."""
@@ -94,30 +91,6 @@ class MarketData(Protocol):
 
     async def aclose(self) -> None:
         """Close every connection."""
-
-
-class ReportKind(StrEnum):
-    ACKNOWLEDGED = "acknowledged"
-    FILLED = "filled"
-    CLOSED = "closed"  # the venue closed a position by itself (stop-out, take profit, expiry)
-    REJECTED = "rejected"
-    UNRESOLVED = "unresolved"
-
-
-class VenueReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What the venue says about an order: price in quote currency, quantity in base units or stake, money exact."""
-
-    kind: ReportKind
-    intent_id: str
-    venue_order_id: str = ""
-    trade_id: str = ""
-    price: Decimal | None = None
-    quantity: Decimal | None = None
-    fee: Decimal = Decimal(0)
-    proceeds: Decimal | None = None
-    balance_after: Decimal | None = None
-    ts_event: Nanos = 0
-    detail: str = ""
 
 
 class Trading(Protocol):

@@ -6,6 +6,7 @@ from libs.core.types.control import (
     Control,
     ControlKind,
     DeadLetter,
+    Durable,
     Inline,
     Ref,
     Restored,
@@ -29,7 +30,7 @@ from libs.core.types.market import (
     VenueClock,
     Warmup,
 )
-from libs.core.types.order import AccountState, Fill, Mode, Order, OrderState, Position
+from libs.core.types.order import AccountState, Fill, Mode, Order, OrderState, Position, ReportKind, VenueReport
 from libs.core.types.subjects import (
     STREAMS,
     interval_seconds,
@@ -59,6 +60,7 @@ __all__ = [
     "Control",
     "ControlKind",
     "DeadLetter",
+    "Durable",
     "Event",
     "Features",
     "FeedHealth",
@@ -78,6 +80,7 @@ __all__ = [
     "Quote",
     "Ref",
     "Rejected",
+    "ReportKind",
     "Restored",
     "Side",
     "Signal",
@@ -86,6 +89,7 @@ __all__ = [
     "TimePassed",
     "Trade",
     "VenueClock",
+    "VenueReport",
     "Verdict",
     "Vote",
     "Warmup",

@@ -37,6 +37,12 @@ class TimePassed(Event, tag="time_passed.v1", frozen=True, kw_only=True):
     venue: str
 
 
+class Durable(Event, tag="durable.v1", frozen=True, kw_only=True):
+    """The ledger holds the planned order of `intent_id`: only now may it be handed to a venue. Applied inline."""
+
+    intent_id: str
+
+
 class Started(Event, tag="started.v1", frozen=True, kw_only=True):
     """A stage began a run: what it was built from, so that a replay can build the same. `config` is JSON."""
 

@@ -163,3 +163,33 @@ class AccountState(Event, tag="account.v1", frozen=True, kw_only=True):
     realised_today_by_symbol: dict[str, Decimal] = {}
     fees: Decimal = Decimal(0)
     revision: int = 0
+
+
+class ReportKind(StrEnum):
+    """What a venue can say about an order or a position."""
+
+    ACKNOWLEDGED = "acknowledged"
+    FILLED = "filled"
+    CLOSED = "closed"  # the venue closed the position by itself (stop-out, take profit, expiry)
+    REJECTED = "rejected"  # with proof of no effect
+    UNRESOLVED = "unresolved"
+
+
+class VenueReport(Event, tag="venue_report.v1", frozen=True, kw_only=True):
+    """What a live venue says about an order; applied inline by the execute stage.
+
+    Attributes:
+        price: quote currency. quantity: base units or stake. fee: in account currency.
+        proceeds: what a close paid out, in account currency. balance_after: cash at the venue after it.
+    """
+
+    kind: ReportKind
+    intent_id: str
+    venue_order_id: str = ""
+    trade_id: str = ""
+    price: Decimal | None = None
+    quantity: Decimal | None = None
+    fee: Decimal = Decimal(0)
+    proceeds: Decimal | None = None
+    balance_after: Decimal | None = None
+    detail: str = ""

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from libs.core.types.base import Event
-from libs.core.types.control import Applied, Control, DeadLetter, Restored, Started, TimePassed
+from libs.core.types.control import Applied, Control, DeadLetter, Durable, Restored, Started, TimePassed
 from libs.core.types.decision import Permit, Signal, Verdict
 from libs.core.types.forecast import Features, Forecast
 from libs.core.types.market import (
@@ -20,7 +20,7 @@ from libs.core.types.market import (
     VenueClock,
     Warmup,
 )
-from libs.core.types.order import AccountState, Fill, Order, Position
+from libs.core.types.order import AccountState, Fill, Order, Position, VenueReport
 
 AnyEvent = (
     Ticks
@@ -42,6 +42,8 @@ AnyEvent = (
     | AccountState
     | Control
     | TimePassed
+    | Durable
+    | VenueReport
     | Started
     | Restored
     | Applied
