@@ -1,1 +1,1 @@
-"""The four decision stages as pure state machines: features, predict, risk, execute. Live and replay run these objects."""
+"""The four decision stages as pure state machines: features, predict, risk, execute; live and replay run these."""

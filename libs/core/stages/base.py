@@ -1,4 +1,4 @@
-"""What a decision stage is: a pure state machine from applied inputs to outputs, fed alike by a service and by a replay."""
+"""What a decision stage is: a pure state machine from applied inputs to outputs, fed alike live and in a replay."""
 
 from __future__ import annotations
 

@@ -1,0 +1,206 @@
+"""Every setting with its unit, default and range; `config.example.yaml` documents the same names."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from libs.core.types import interval_seconds
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _interval(text: str) -> str:
+    interval_seconds(text)
+    return text
+
+
+Interval = Annotated[str, AfterValidator(_interval)]
+Fraction = Annotated[Decimal, Field(gt=0, le=1)]
+Seconds = Annotated[float, Field(gt=0)]
+
+
+class SymbolSettings(_Section):
+    """One symbol: `trade_intervals` are the bars on which strategies run (for example 1s, 5s)."""
+
+    symbol: str = Field(min_length=1)
+    trade_intervals: tuple[Interval, ...] = ("1s", "5s")
+
+
+class VenueSettings(_Section):
+    """One venue. `endpoint` simulator (found or started through var/), live (the venue itself) or testnet."""
+
+    name: Literal["deriv", "binance"]
+    api: Literal["v3", "options", "spot"] = "v3"
+    endpoint: Literal["simulator", "live", "testnet"] = "simulator"
+    urls: dict[str, str] = Field(default_factory=dict, description="overrides of the endpoint's URLs: ws, rest")
+    app_id: int = 1089
+    symbols: tuple[SymbolSettings, ...] = Field(min_length=1)
+
+
+class DataSettings(_Section):
+    """Market data: venues, bars and health."""
+
+    venues: tuple[VenueSettings, ...] = Field(min_length=1)
+    bar_intervals: tuple[Interval, ...] = ("1s", "5s", "1m", "5m", "15m", "1h")
+    warmup_bars: int = Field(600, ge=50, le=5000, description="bars of history asked for per symbol and interval")
+    bar_timer_ms: int = Field(250, ge=0, le=60_000, description="a bar closes this long after its end without an event")
+    tick_batch_ms: float = Field(5.0, ge=0, le=1000, description="ticks travel in batches of this many milliseconds")
+    stale_after_s: Seconds = Field(10.0, description="no tick for this long (data time) makes a feed stale")
+    instruments_every_s: Seconds = 3600.0
+    book_levels: int = Field(10, ge=1, le=50)
+
+    @model_validator(mode="after")
+    def _each_venue_once(self) -> DataSettings:
+        names = [venue.name for venue in self.venues]
+        if len(set(names)) != len(names):
+            raise ValueError("each venue may appear once")
+        return self
+
+
+class FeaturesSettings(_Section):
+    """The feature set that travels, and what is archived."""
+
+    set: Literal["core20"] = "core20"
+    archive: bool = Field(True, description="write ticks, bars and features to the store")
+    archive_batch_rows: int = Field(5000, ge=100, le=100_000)
+    archive_flush_s: Seconds = 0.5
+    retention_days: int = Field(30, ge=1, description="rows of the archive older than this are dropped")
+
+
+class ModelSettings(_Section):
+    """Agents and the meta-agent."""
+
+    agents: tuple[Literal["volatility", "direction", "regime"], ...] = ("volatility", "direction", "regime")
+    min_confidence: float = Field(0.55, ge=0.5, le=1, description="the meta-agent speaks from here")
+    max_disagreement: float = Field(0.40, ge=0, le=1, description="share of weight outside the majority")
+    min_health: float = Field(0.7, ge=0, le=1, description="below this feed score agents abstain")
+
+
+class TrainingSettings(_Section):
+    """Fitting on the warm-up history."""
+
+    min_bars: int = Field(200, ge=50, description="agents abstain (warming_up) until they have seen this many bars")
+    learning_rate: float = Field(0.05, gt=0, le=1, description="step of the online direction model")
+    l2: float = Field(1e-3, ge=0, description="ridge of the online direction model")
+
+
+class StrategySettings(_Section):
+    """One strategy. `symbols` empty means all; `params` are checked against the strategy's own schema."""
+
+    name: Literal["ema_trend", "mean_revert"]
+    enabled: bool = True
+    symbols: tuple[str, ...] = ()
+    intervals: tuple[Interval, ...] = ()
+    params: dict[str, Any] = Field(default_factory=dict)
+
+
+class AccountSettings(_Section):
+    """One account: all limits hold per account, in its own currency."""
+
+    id: str = Field(pattern=r"^[A-Za-z0-9_-]{1,40}$")
+    venue: Literal["deriv", "binance"]
+    currency: str = Field(pattern=r"^[A-Z]{3,6}$")
+    capital: Decimal = Field(Decimal(10_000), gt=0, description="paper capital")
+
+
+class PaperSettings(_Section):
+    """The parts of the paper venue's costs, each under its own name."""
+
+    latency_ms: float = Field(150.0, ge=0, description="acceptance to execution, data time")
+    slippage_bps: Decimal = Field(Decimal("0.5"), ge=0, description="of the price, against the trader")
+    spread_bps: Decimal = Field(Decimal("1"), ge=0, description="full spread assumed where the venue gives no quote")
+    fee_bps: dict[str, Decimal] = Field(
+        default_factory=lambda: {"binance": Decimal(10), "deriv": Decimal(0)},
+        description="taker fee per side and venue; a multiplier's commission comes from the instrument",
+    )
+
+
+class TradingSettings(_Section):
+    """Mode, accounts, strategies and the paper venue."""
+
+    mode: Literal["paper", "live"] = "paper"
+    accounts: tuple[AccountSettings, ...] = (
+        AccountSettings(id="deriv-paper", venue="deriv", currency="USD"),
+        AccountSettings(id="binance-paper", venue="binance", currency="USDT"),
+    )
+    strategies: tuple[StrategySettings, ...] = (
+        StrategySettings(name="ema_trend"),
+        StrategySettings(name="mean_revert"),
+    )
+    paper: PaperSettings = PaperSettings()
+    permit_ttl_s: Seconds = Field(5.0, description="data time for which a permit is valid")
+    equity_every_s: Seconds = Field(5.0, description="data time between two account states without a fill")
+
+
+class RiskSettings(_Section):
+    """Limits, per account. Fractions are of equity."""
+
+    risk_per_trade: Fraction = Decimal("0.02")
+    max_open_risk: Fraction = Decimal("0.06")
+    max_position: Fraction = Decimal("0.10")
+    max_exposure: Fraction = Decimal("0.50")
+    max_daily_loss: Fraction = Decimal("0.05")
+    max_symbol_daily_loss: Fraction = Decimal("0.02")
+    max_trades_per_day: int = Field(20, ge=1)
+    drawdown_scale_from: Fraction = Field(Decimal("0.10"), description="sizes fall in a straight line from here")
+    drawdown_halt_at: Fraction = Field(Decimal("0.15"), description="to zero here, where it halts and flattens")
+    stop_fraction: Fraction = Field(Decimal("0.02"), description="fixed stop, fraction of the price")
+    atr_stop: Decimal = Field(
+        Decimal("2.0"), gt=0, description="stop distance in ATR; the nearer of both stops is used"
+    )
+    reward_to_risk: Decimal = Field(Decimal("2.0"), gt=0, description="target distance in stop distances")
+    cooldown_s: float = Field(10.0, ge=0, description="data time between two entries on one symbol")
+    min_health: float = Field(0.5, ge=0, le=1, description="below this feed score no new positions")
+    max_price_age_s: Seconds = Field(5.0, description="older prices refuse a signal (bars: their interval is added)")
+    max_slippage_bps: Decimal = Field(Decimal(20), ge=0, description="distance of a permit's worst price")
+    min_edge_over_cost: Decimal = Field(
+        Decimal("1.0"), ge=0, description="ATR move must be this many times the round-trip cost; 0 switches it off"
+    )
+
+    @model_validator(mode="after")
+    def _ordered(self) -> RiskSettings:
+        if self.drawdown_scale_from >= self.drawdown_halt_at:
+            raise ValueError("drawdown_scale_from must be below drawdown_halt_at")
+        return self
+
+
+class PlatformSettings(_Section):
+    """Where the plumbing is. Empty URLs mean: take what the running embedded stack wrote into `var`."""
+
+    var: Path = Path("var")
+    nats_url: str = ""
+    database_url: str = ""
+    http_host: str = "127.0.0.1"
+    http_ports: dict[str, int] = Field(default_factory=dict, description="service name to port; absent = a free one")
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_file_mb: int = Field(20, ge=1, le=1000)
+    log_files: int = Field(3, ge=1, le=50)
+    ready_timeout_s: Seconds = 60.0
+
+
+class Settings(_Section):
+    """The whole configuration file."""
+
+    data: DataSettings
+    features: FeaturesSettings = FeaturesSettings()
+    model: ModelSettings = ModelSettings()
+    training: TrainingSettings = TrainingSettings()
+    trading: TradingSettings = TradingSettings()
+    risk: RiskSettings = RiskSettings()
+    platform: PlatformSettings = PlatformSettings()
+
+    @model_validator(mode="after")
+    def _accounts_have_venues(self) -> Settings:
+        venues = {venue.name for venue in self.data.venues}
+        for account in self.trading.accounts:
+            if account.venue not in venues:
+                raise ValueError(
+                    f"trading.accounts: account {account.id!r} is at {account.venue!r}, which data.venues lacks"
+                )
+        return self
