@@ -1,0 +1,53 @@
+"""What one simulator process is asked to do, from arguments or from the environment."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+ENVIRONMENT_PREFIX = "CV_SIM_"
+DEFAULT_SEED = 20_260_401
+
+
+class SimulatorOptions(BaseModel):
+    """Options of `conclave simulate`; every field has a twin `CV_SIM_<FIELD>` in the environment.
+
+    Ports of 0 mean a free port chosen at start. `speed` is data seconds per machine second and only drives
+    recorded data; the synthetic indices always tick in machine time. `state_dir` keeps the anchor of the price
+    paths, the Deriv account and the truth record, so that a killed simulator comes back as the same market;
+    without it nothing outlives the process. `token`, `key` and `secret` are made when not given; a kept state
+    keeps the ones it made.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    host: str = "127.0.0.1"
+    deriv_port: int = Field(default=0, ge=0, le=65_535)
+    binance_port: int = Field(default=0, ge=0, le=65_535)
+    http_port: int = Field(default=0, ge=0, le=65_535)
+    data: Path | None = None
+    speed: float = Field(default=1.0, ge=1.0, le=100_000.0)
+    seed: int = Field(default=DEFAULT_SEED, ge=0, lt=2**63)
+    token: str | None = Field(default=None, pattern=r"^[\w-]{1,128}$")
+    key: str | None = Field(default=None, min_length=1)
+    secret: str | None = Field(default=None, min_length=1)
+    state_dir: Path | None = None
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str]) -> Self:
+        """Read the `CV_SIM_*` variables; an empty one counts as unset. Raises pydantic.ValidationError."""
+        given = {
+            name: environ[ENVIRONMENT_PREFIX + name.upper()]
+            for name in cls.model_fields
+            if environ.get(ENVIRONMENT_PREFIX + name.upper())
+        }
+        return cls.model_validate(given)
+
+
+def new_secret(prefix: str = "") -> str:
+    """Make a random credential of letters and digits, alike in shape to what the venues hand out."""
+    return prefix + secrets.token_hex(16)
