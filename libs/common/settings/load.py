@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import os
-import types
 import typing
 from pathlib import Path
 from typing import Any
@@ -98,7 +97,7 @@ def _model_at(location: list[Any]) -> type[BaseModel] | None:
 
 
 def _inner_model(annotation: Any) -> Any:
-    if isinstance(annotation, type) and not isinstance(annotation, types.GenericAlias):
+    if typing.get_origin(annotation) is None and isinstance(annotation, type):
         return annotation
     for argument in typing.get_args(annotation):
         inner = _inner_model(argument)

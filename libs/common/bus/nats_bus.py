@@ -1,0 +1,448 @@
+"""The bus over nats-py: unlimited reconnects, numbered publishing with an outbox, self-healing readers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+import msgspec
+import structlog
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
+from nats.errors import NoRespondersError, OutboundBufferLimitError
+from nats.js.errors import APIError, BucketNotFoundError, KeyNotFoundError, KeyWrongLastSequenceError, NotFoundError
+
+from libs.common.bus.base import KV_BUCKETS, BusError, Handler, Received, SeenFilter, Server
+from libs.common.bus.consumer import StreamReader, header
+from libs.common.bus.outbox import Entry, Outbox
+from libs.common.bus.streams import ensure_buckets, ensure_streams
+from libs.core.types import (
+    DeadLetter,
+    Event,
+    Nanos,
+    WireError,
+    decode,
+    encode,
+    message_id,
+    stable_id,
+    stream_of,
+    subject_of,
+)
+
+log = structlog.get_logger(__name__)
+
+SEQ_HEADER = "Cv-Seq"
+TRACE_HEADER = "traceparent"
+ERROR_HEADER = "Cv-Error"
+ACK_RETRY_S = 3.0
+PROBE_S = 2.0
+_CONNECTION: dict[str, Any] = {
+    "max_reconnect_attempts": -1,
+    "reconnect_time_wait": 0.2,
+    "connect_timeout": 2,
+    "ping_interval": 5,
+    "max_outstanding_pings": 2,
+    "pending_size": 16 * 1024 * 1024,
+}
+_list_encoder = msgspec.msgpack.Encoder()
+
+
+class NatsBus:
+    """See `Bus`. Make one with `await NatsBus.connect(...)`."""
+
+    def __init__(self, nc: Client, name: str) -> None:
+        self.epoch = time.time_ns() // 1_000_000
+        self.name = name
+        self.rtt_s = 0.0
+        self.reconnects = 0
+        self.dead_letters = 0
+        self._nc = nc
+        self._js = nc.jetstream(timeout=10)
+        self._outbox = Outbox()
+        self._open = True
+        self._readers: set[StreamReader] = set()
+        self._acks: dict[str, Entry] = {}
+        self._ack_prefix = ""
+        self._ack_count = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._repairing = False
+
+    @classmethod
+    async def connect(cls, url: str, name: str, timeout_s: float = 30.0) -> NatsBus:
+        """Connect, waiting for the server up to `timeout_s`, and make sure that streams and buckets exist.
+
+        Raises:
+            BusError: no server, refused login, or a server without JetStream; one line says which and what to do.
+        """
+        deadline = time.monotonic() + timeout_s
+        while True:
+            nc = Client()
+            bus = cls(nc, name)
+            try:
+                await nc.connect(
+                    servers=[url],
+                    name=name,
+                    **_CONNECTION,
+                    error_cb=bus._on_error,
+                    disconnected_cb=bus._on_disconnected,
+                    reconnected_cb=bus._on_reconnected,
+                )
+                break
+            except (OSError, NatsError, TimeoutError) as err:
+                with contextlib.suppress(Exception):
+                    await nc.close()
+                if "uthorization" in str(err):
+                    raise BusError(
+                        f"bus at {_safe(url)} refused the login; check the user and password in NATS_URL"
+                    ) from None
+                if time.monotonic() > deadline:
+                    raise BusError(
+                        f"bus at {_safe(url)} does not answer; start it (conclave up) or set NATS_URL"
+                    ) from None
+                await asyncio.sleep(0.2)
+        try:
+            await ensure_streams(bus._js)
+            await ensure_buckets(bus._js, KV_BUCKETS)
+        except (NatsError, TimeoutError) as err:
+            await nc.close()
+            raise BusError(f"bus at {_safe(url)} has no usable JetStream: {err}; start nats-server with -js") from None
+        await bus._begin()
+        return bus
+
+    async def _begin(self) -> None:
+        inbox = self._nc.new_inbox()
+        self._ack_prefix = inbox + "."
+        await self._nc.subscribe(inbox + ".*", cb=self._on_ack, pending_msgs_limit=0, pending_bytes_limit=0)
+        self._spawn(self._probe())
+
+    @property
+    def connected(self) -> bool:
+        return self._nc.is_connected and not self._repairing
+
+    # publishing ------------------------------------------------------------------------------------------------------
+
+    async def publish(self, event: Event, trace: str = "") -> tuple[int, int]:
+        entry = self._entry(event, trace)
+        await self._send(entry)
+        return self.epoch, entry.seq
+
+    async def publish_durable(self, event: Event, trace: str = "") -> tuple[int, int]:
+        entry = self._entry(event, trace, durable=True)
+        waiter = entry.waiter
+        assert waiter is not None
+        await self._send(entry)
+        while True:
+            done, _ = await asyncio.wait({waiter}, timeout=ACK_RETRY_S)
+            if done:
+                waiter.result()
+                return self.epoch, entry.seq
+            await self._send(entry)
+
+    def _entry(self, event: Event, trace: str, durable: bool = False) -> Entry:
+        subject = subject_of(event)
+        seq = self._outbox.next_seq(subject)
+        headers = {"Nats-Msg-Id": message_id(subject, event), SEQ_HEADER: f"{self.epoch}.{seq}"}
+        if trace:
+            headers[TRACE_HEADER] = trace
+        entry = Entry(subject, seq, encode(event), headers)
+        if durable:
+            self._ack_count += 1
+            entry.reply = f"{self._ack_prefix}{self._ack_count}"
+            entry.waiter = asyncio.get_running_loop().create_future()
+            self._acks[entry.reply] = entry
+        self._outbox.add(entry)
+        return entry
+
+    async def _send(self, entry: Entry) -> None:
+        if self._repairing or not self._nc.is_connected:
+            return
+        try:
+            await self._nc.publish(entry.subject, entry.payload, reply=entry.reply, headers=entry.headers)
+        except (OutboundBufferLimitError, NatsError) as err:
+            log.debug("kept for the next connection", subject=entry.subject, error=str(err))
+
+    async def _on_ack(self, msg: Msg) -> None:
+        entry = self._acks.get(msg.subject)
+        if entry is None:
+            return
+        if header(msg.headers, "Status") == "503":
+            return
+        answer = msgspec.json.decode(msg.data)
+        if "error" in answer:
+            log.error("the stream refused a message", subject=entry.subject, error=answer["error"].get("description"))
+            return
+        del self._acks[msg.subject]
+        self._outbox.acknowledged(entry)
+
+    # connection ------------------------------------------------------------------------------------------------------
+
+    async def _on_error(self, err: Exception) -> None:
+        log.debug("bus", error=str(err) or type(err).__name__)
+
+    async def _on_disconnected(self) -> None:
+        self._repairing = True
+        # nats-py would send what it had queued before we know what the server lost; the outbox sends it in order.
+        self._nc._pending.clear()
+        self._nc._pending_data_size = 0
+        if self._open:
+            log.warning("bus lost, reconnecting", name=self.name)
+
+    async def _on_reconnected(self) -> None:
+        self.reconnects += 1
+        self._spawn(self._repair())
+
+    async def _repair(self) -> None:
+        """Publish again what the server does not hold, in order, then open the gate and read again."""
+        while self._open:
+            try:
+                await ensure_streams(self._js)
+                for subject in list(self._outbox.by_subject):
+                    await self._repair_subject(subject)
+                self._repairing = False
+                for subject in list(self._outbox.by_subject):
+                    await self._repair_subject(subject)
+                for reader in list(self._readers):
+                    await reader.renew()
+                log.info("bus is back", name=self.name)
+                return
+            except (NatsError, APIError, TimeoutError) as err:
+                if not self._nc.is_connected:
+                    return
+                log.warning("bus is back but not ready", error=str(err) or type(err).__name__)
+                await asyncio.sleep(0.3)
+
+    async def _repair_subject(self, subject: str) -> None:
+        if not self._outbox.by_subject.get(subject):
+            return
+        last = await self._last_numbers(subject)
+        held = last[1] if last and last[0] == self.epoch else 0
+        for entry in list(self._outbox.by_subject[subject]):
+            if entry.seq <= held:
+                if entry.waiter is not None:
+                    self._acks.pop(entry.reply, None)
+                    self._outbox.acknowledged(entry)
+            else:
+                await self._nc.publish(subject, entry.payload, reply=entry.reply, headers=entry.headers)
+        await self._nc.flush(timeout=5)
+
+    async def _last_numbers(self, subject: str) -> tuple[int, int] | None:
+        try:
+            raw = await self._js.get_last_msg(stream_of(subject), subject)
+        except NotFoundError:
+            return None
+        return _numbers(raw.headers)
+
+    async def _probe(self) -> None:
+        while self._open:
+            await asyncio.sleep(PROBE_S)
+            if not self._nc.is_connected:
+                continue
+            begun = time.monotonic()
+            try:
+                await self._nc.flush(timeout=5)
+                self.rtt_s = time.monotonic() - begun
+            except (NatsError, TimeoutError):
+                self.rtt_s = time.monotonic() - begun
+                log.warning("bus does not answer the probe", seconds=round(self.rtt_s, 2))
+
+    # reading ---------------------------------------------------------------------------------------------------------
+
+    async def subscribe(self, filters: Sequence[str], handler: Handler, start_ns: Nanos | None) -> NatsSubscriptionSet:
+        seen = SeenFilter()
+        readers = []
+        for stream, wanted in _by_stream(filters).items():
+            reader = StreamReader(self._nc, stream, wanted, start_ns, self._taker(handler, seen))
+            readers.append(reader)
+            self._readers.add(reader)
+            await reader.start()
+        return NatsSubscriptionSet(self, readers)
+
+    def _taker(self, handler: Handler, seen: SeenFilter) -> Any:
+        async def take(msg: Msg, stream_seq: int, stamp_ns: int, pending: int) -> None:
+            numbers = _numbers(msg.headers) or (0, stream_seq)
+            if not seen.is_new(msg.subject, *numbers):
+                return
+            try:
+                event = decode(msg.data)
+            except WireError as err:
+                await self.dead_letter(msg.subject, str(err), msg.data)
+                return
+            trace = header(msg.headers, TRACE_HEADER)
+            received = Received(msg.subject, event, *numbers, stream_seq, trace, time.time_ns(), stamp_ns)
+            try:
+                await handler(received)
+            except asyncio.CancelledError:
+                raise
+            except Exception as err:  # a poison message must not stop the consumer; it is kept with its reason
+                log.exception("message could not be handled", subject=msg.subject)
+                await self.dead_letter(msg.subject, f"{type(err).__name__}: {err}", msg.data)
+
+        return take
+
+    async def dead_letter(self, subject: str, reason: str, payload: bytes) -> None:
+        """Put aside a message that cannot be used, with the reason."""
+        self.dead_letters += 1
+        letter = DeadLetter(
+            id=stable_id("dlq", subject, reason, payload.hex()),
+            ts_event=0,
+            ts_init=time.time_ns(),
+            subject=subject,
+            reason=reason,
+            payload=payload[:65536],
+            ts_recv=time.time_ns(),
+        )
+        await self.publish(letter)
+
+    async def read(self, filters: Sequence[str], start_ns: Nanos = 0) -> AsyncIterator[Received]:
+        for stream, wanted in _by_stream(filters).items():
+            queue: asyncio.Queue[Received | None] = asyncio.Queue(maxsize=10_000)
+            seen = SeenFilter()
+
+            async def collect(
+                msg: Msg,
+                stream_seq: int,
+                stamp_ns: int,
+                pending: int,
+                queue: asyncio.Queue[Received | None] = queue,
+                seen: SeenFilter = seen,
+            ) -> None:
+                numbers = _numbers(msg.headers) or (0, stream_seq)
+                if seen.is_new(msg.subject, *numbers):
+                    try:
+                        trace = header(msg.headers, TRACE_HEADER)
+                        event = decode(msg.data)
+                        await queue.put(Received(msg.subject, event, *numbers, stream_seq, trace, 0, stamp_ns))
+                    except WireError as err:
+                        log.warning("skipped an unreadable message", subject=msg.subject, error=str(err))
+                if pending == 0:
+                    await queue.put(None)
+
+            reader = StreamReader(self._nc, stream, wanted, start_ns, collect)
+            await reader.start()
+            try:
+                if reader.pending == 0 and queue.empty():
+                    continue
+                while (item := await queue.get()) is not None:
+                    yield item
+            finally:
+                await reader.close()
+
+    async def last(self, subject: str) -> Received | None:
+        try:
+            raw = await self._js.get_last_msg(stream_of(subject), subject)
+            event = decode(raw.data or b"")
+        except (NotFoundError, WireError):
+            return None
+        epoch, seq = _numbers(raw.headers) or (0, raw.seq or 0)
+        stamp = int(raw.time.timestamp() * 1e9) if raw.time else 0
+        return Received(subject, event, epoch, seq, raw.seq or 0, header(raw.headers, TRACE_HEADER), 0, stamp)
+
+    # request and reply -----------------------------------------------------------------------------------------------
+
+    async def request(self, subject: str, event: Event, timeout_s: float) -> list[Any]:
+        try:
+            msg = await self._nc.request(subject, encode(event), timeout=timeout_s)
+        except NoRespondersError:
+            raise BusError(f"nobody serves {subject}; is that service running?") from None
+        except (TimeoutError, NatsError) as err:
+            raise BusError(f"no answer on {subject} within {timeout_s:g} s ({type(err).__name__})") from None
+        if error := header(msg.headers, ERROR_HEADER):
+            raise BusError(error)
+        return [decode(item) for item in msgspec.msgpack.decode(msg.data, type=list[bytes])]
+
+    async def serve(self, subject: str, handler: Server) -> None:
+        async def answer(msg: Msg) -> None:
+            try:
+                events = await handler(decode(msg.data))
+                await msg.respond(_list_encoder.encode([encode(event) for event in events]))
+            except Exception as err:  # whatever went wrong belongs to the asker, not to this service's loop
+                text = " ".join(str(err).split()) or type(err).__name__
+                await self._nc.publish(msg.reply, b"", headers={ERROR_HEADER: text[:500]})
+
+        async def begin(msg: Msg) -> None:
+            self._spawn(answer(msg))
+
+        await self._nc.subscribe(subject, queue=self.name, cb=begin)
+
+    # key-value -------------------------------------------------------------------------------------------------------
+
+    async def kv_put(self, bucket: str, key: str, data: bytes) -> int:
+        return await (await self._js.key_value(bucket)).put(key, data)
+
+    async def kv_get(self, bucket: str, key: str) -> bytes | None:
+        entry = await self.kv_entry(bucket, key)
+        return entry[0] if entry else None
+
+    async def kv_entry(self, bucket: str, key: str) -> tuple[bytes, int] | None:
+        try:
+            entry = await (await self._js.key_value(bucket)).get(key)
+        except (KeyNotFoundError, BucketNotFoundError):
+            return None
+        return entry.value or b"", entry.revision or 0
+
+    async def kv_update(self, bucket: str, key: str, data: bytes, revision: int) -> int | None:
+        try:
+            return await (await self._js.key_value(bucket)).update(key, data, last=revision)
+        except KeyWrongLastSequenceError:
+            return None
+
+    async def kv_keys(self, bucket: str) -> list[str]:
+        try:
+            return list(await (await self._js.key_value(bucket)).keys())
+        except NotFoundError:
+            return []
+
+    async def close(self) -> None:
+        self._open = False
+        for reader in list(self._readers):
+            await reader.close()
+        for task in list(self._tasks):
+            task.cancel()
+        if self._nc.is_connected:
+            with contextlib.suppress(NatsError, TimeoutError, asyncio.TimeoutError):
+                await self._nc.flush(timeout=2)
+        await self._nc.close()
+
+    def _spawn(self, coro: Any) -> None:
+        task = asyncio.get_running_loop().create_task(coro)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+class NatsSubscriptionSet:
+    """One subscription over several streams."""
+
+    def __init__(self, bus: NatsBus, readers: list[StreamReader]) -> None:
+        self._bus, self._readers = bus, readers
+
+    @property
+    def lag(self) -> int:
+        return sum(reader.pending for reader in self._readers)
+
+    async def close(self) -> None:
+        for reader in self._readers:
+            self._bus._readers.discard(reader)
+            await reader.close()
+
+
+def _numbers(headers: dict[str, Any] | None) -> tuple[int, int] | None:
+    text = header(headers, SEQ_HEADER)
+    epoch, dot, seq = text.partition(".")
+    return (int(epoch), int(seq)) if dot and epoch.isdigit() and seq.isdigit() else None
+
+
+def _by_stream(filters: Sequence[str]) -> dict[str, list[str]]:
+    by_stream: dict[str, list[str]] = {}
+    for pattern in filters:
+        by_stream.setdefault(stream_of(pattern), []).append(pattern)
+    return by_stream
+
+
+def _safe(url: str) -> str:
+    """The URL without user and password."""
+    scheme, sep, rest = url.partition("://")
+    return f"{scheme}{sep}{rest.rpartition('@')[2]}"

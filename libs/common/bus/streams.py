@@ -1,0 +1,73 @@
+"""Streams and buckets as the architecture fixes them: what each keeps, for how long, and how hard."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from nats.errors import Error as NatsError
+from nats.js.api import DiscardPolicy, KeyValueConfig, PersistMode, RetentionPolicy, StorageType, StreamConfig
+from nats.js.client import JetStreamContext
+from nats.js.errors import APIError, BucketNotFoundError, NotFoundError
+
+from libs.core.types.subjects import DURABLE, STREAMS
+
+HOUR_S = 3600.0
+DAY_S = 24 * HOUR_S
+MAX_AGE_S = {"MARKET": DAY_S, "FEATURES": DAY_S, "DECISIONS": 30 * DAY_S, "DLQ": 7 * DAY_S}
+MAX_BYTES = {"MARKET": 2 * 1024**3}
+DUPLICATE_WINDOW_S = 120.0
+_STREAM_EXISTS = 10058
+
+
+def stream_config(name: str) -> StreamConfig:
+    """The configuration of one of the house's streams."""
+    return StreamConfig(
+        name=name,
+        subjects=list(STREAMS[name]),
+        retention=RetentionPolicy.LIMITS,
+        storage=StorageType.FILE,
+        discard=DiscardPolicy.OLD,
+        max_age=MAX_AGE_S.get(name, 0),
+        max_bytes=MAX_BYTES.get(name, -1),
+        num_replicas=1,
+        duplicate_window=DUPLICATE_WINDOW_S,
+        allow_direct=True,
+        persist_mode=None if name in DURABLE else PersistMode.ASYNC,
+    )
+
+
+async def ensure_streams(js: JetStreamContext) -> None:
+    """Make the streams that are missing; what exists is left as it is (an operator may have changed its limits)."""
+    for name in STREAMS:
+        try:
+            await js.stream_info(name)
+        except NotFoundError:
+            try:
+                await js.add_stream(stream_config(name))
+            except APIError as err:
+                if err.err_code != _STREAM_EXISTS:
+                    raise
+
+
+async def ensure_buckets(js: JetStreamContext, names: Sequence[str]) -> None:
+    """Make the key-value buckets that are missing."""
+    for name in names:
+        try:
+            await js.key_value(name)
+        except (BucketNotFoundError, NotFoundError):
+            try:
+                await js.create_key_value(KeyValueConfig(bucket=name, history=1))
+            except APIError:
+                await _wait_for_bucket(js, name)
+
+
+async def _wait_for_bucket(js: JetStreamContext, name: str) -> None:
+    for _ in range(50):
+        try:
+            await js.key_value(name)
+        except NatsError:
+            await asyncio.sleep(0.1)
+        else:
+            return
+    await js.key_value(name)
