@@ -1,0 +1,115 @@
+"""The features stage: history warms an engine per symbol and interval, live bars become feature vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from libs.core.features.catalogue import feature_set
+from libs.core.features.engine import FeatureEngine
+from libs.core.types import SECOND, Bar, Event, Nanos, Warmup
+
+
+class FeaturesSymbol(msgspec.Struct, frozen=True, kw_only=True):
+    """One symbol and the bar lengths, in seconds, for which vectors are made."""
+
+    venue: str
+    symbol: str
+    intervals_s: tuple[int, ...]
+
+
+class FeaturesConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """What the stage is built from. `set` names the feature set."""
+
+    symbols: tuple[FeaturesSymbol, ...]
+    set: str = "core20"
+
+
+class _Snapshot(msgspec.Struct, frozen=True, kw_only=True):
+    version: int
+    set_hash: str
+    engines: dict[str, bytes]
+
+
+_VERSION = 1
+_Key = tuple[str, str, int]
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(_Snapshot)
+_config = msgspec.json.Decoder(FeaturesConfig)
+
+
+class FeaturesStage:
+    """Bars in, Features out; everything else is ignored."""
+
+    name = "features"
+
+    def __init__(self, config: FeaturesConfig) -> None:
+        """Raises ValueError when the feature set is unknown."""
+        self.set = feature_set(config.set)
+        self.engines: dict[_Key, FeatureEngine] = {
+            (entry.venue, entry.symbol, interval): FeatureEngine(entry.venue, entry.symbol, interval, self.set)
+            for entry in config.symbols
+            for interval in entry.intervals_s
+        }
+
+    def apply(self, event: Event, ts_init: Nanos) -> Sequence[Event]:
+        """A Warmup is taken in silence; a Bar of a configured symbol and interval gives at most one Features."""
+        if isinstance(event, Bar):
+            engine = self.engines.get((event.venue, event.symbol, event.interval_s))
+            features = engine.update(event, ts_init) if engine is not None else None
+            return () if features is None else (features,)
+        if isinstance(event, Warmup):
+            self._warm_up(event)
+        return ()
+
+    def snapshot(self) -> bytes:
+        """Every engine's state."""
+        engines = {_text(key): engine.snapshot() for key, engine in self.engines.items()}
+        return _encoder.encode(_Snapshot(version=_VERSION, set_hash=self.set.hash, engines=engines))
+
+    def restore(self, snapshot: bytes) -> None:
+        """Take up the engines that the snapshot and the configuration share; others start cold.
+
+        Raises:
+            ValueError: not a snapshot, or of another version or feature set; nothing has changed then.
+        """
+        try:
+            taken = _decoder.decode(snapshot)
+        except msgspec.DecodeError as err:
+            raise ValueError(f"not a features snapshot: {err}") from err
+        if (taken.version, taken.set_hash) != (_VERSION, self.set.hash):
+            raise ValueError(f"features snapshot of another version or set than {self.set.name}")
+        restored = dict(self.engines)
+        for key in self.engines:
+            restored[key] = FeatureEngine(*key, self.set)
+            if _text(key) in taken.engines:
+                restored[key].restore(taken.engines[_text(key)])
+        self.engines = restored
+
+    def next_deadline(self, venue: str) -> Nanos | None:
+        """Nothing waits for time here."""
+        return None
+
+    def _warm_up(self, event: Warmup) -> None:
+        engine = self.engines.get((event.venue, event.symbol, event.interval_s))
+        if engine is None or not event.bars:
+            return
+        last = engine.last_open_time
+        if last is not None and event.bars[0].open_time > last + event.interval_s * SECOND:
+            engine.reset()
+        for bar in event.bars:
+            engine.take(bar)
+
+
+def build(config: bytes) -> FeaturesStage:
+    """The stage from its JSON configuration, as recorded in Started.
+
+    Raises:
+        ValueError: the configuration is not valid, or names an unknown feature set.
+    """
+    return FeaturesStage(_config.decode(config))
+
+
+def _text(key: _Key) -> str:
+    return "\x1f".join(map(str, key))
