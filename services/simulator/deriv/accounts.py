@@ -1,0 +1,170 @@
+"""The demo account: balance, contracts and statement, journalled so that no order is lost or doubled."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from services.simulator.deriv.contracts import Closing, Contract
+from services.simulator.deriv.errors import ApiError
+from services.simulator.deriv.market import Market
+from services.simulator.deriv.terms import Terms
+
+CURRENCY: Final = "USD"
+OPENING_BALANCE: Final = Decimal("10000.00")
+_FIRST_CONTRACT_ID: Final = 281_353_700_008
+_FIRST_TRANSACTION_ID: Final = 560_806_400_008
+_ID_STEP: Final = 20
+
+
+class Bought(msgspec.Struct, frozen=True, tag="buy"):
+    """Journal event: a contract was bought."""
+
+    contract_id: int
+    transaction_id: int
+    terms: Terms
+
+
+class Closed(msgspec.Struct, frozen=True, tag="close"):
+    """Journal event: a contract was sold or settled."""
+
+    closing: Closing
+
+
+class Transaction(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of the statement; `amount` is signed, `reference_id` is the purchase a sale belongs to."""
+
+    transaction_id: int
+    action: str
+    amount: Decimal
+    balance: Decimal
+    time: int
+    contract: Contract
+    reference_id: int | None = None
+
+
+class Journal:
+    """Append-only JSON lines; an event is handed to the operating system before its answer is sent."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._file: int | None = None
+        self._encoder = msgspec.json.Encoder()
+
+    def replay(self) -> Iterator[Bought | Closed]:
+        """Yield the events written so far and open the journal; a line torn by a kill is cut off.
+
+        Raises OSError when it cannot be opened, msgspec.DecodeError when a whole line is damaged.
+        """
+        if self._path is None:
+            return
+        decoder = msgspec.json.Decoder(Bought | Closed)
+        self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        kept = 0
+        with self._path.open("rb") as lines:
+            for line in lines:
+                if not line.endswith(b"\n"):
+                    break
+                kept += len(line)
+                yield decoder.decode(line)
+        os.ftruncate(self._file, kept)
+
+    def append(self, event: Bought | Closed) -> None:
+        """Write one event in a single call. Raises OSError; the caller must then not act on it."""
+        if self._file is not None:
+            os.write(self._file, self._encoder.encode(event) + b"\n")
+
+    def close(self) -> None:
+        """Close the file; safe to call twice."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+
+class Account:
+    """One virtual account in USD."""
+
+    def __init__(self, loginid: str, market: Market, journal: Journal) -> None:
+        """Rebuild the account from its journal; contracts still open continue on the same price path."""
+        self.loginid = loginid
+        self.balance = OPENING_BALANCE
+        self.contracts: dict[int, Contract] = {}
+        self.open: dict[int, Contract] = {}
+        self.statement: list[Transaction] = []
+        self._market = market
+        self._journal = journal
+        self._next_contract = _FIRST_CONTRACT_ID
+        self._next_transaction = _FIRST_TRANSACTION_ID
+        for event in journal.replay():
+            self._apply(event)
+
+    def buy(self, terms: Terms) -> Transaction:
+        """Buy a contract and return its transaction. Raises ApiError when the balance does not cover it."""
+        if terms.buy_price > self.balance:
+            raise ApiError(
+                "InsufficientBalance",
+                f"Your account balance ({self.balance:.2f} {CURRENCY}) is insufficient to buy this contract "
+                f"({terms.buy_price:.2f} {CURRENCY}).",
+            )
+        return self._record(Bought(self._next_contract, self._next_transaction, terms))
+
+    def close(self, contract: Contract, status: str, price: Decimal, time: int) -> Transaction:
+        """Pay out an open contract and return the transaction; `time` is an epoch second."""
+        closing = Closing(
+            contract_id=contract.contract_id,
+            transaction_id=self._next_transaction,
+            status=status,
+            price=price,
+            time=time,
+        )
+        return self._record(Closed(closing))
+
+    def find(self, contract_id: int) -> Contract | None:
+        """Return a contract, open or closed, with its past filled in, or None."""
+        contract = self.contracts.get(contract_id)
+        if contract is not None and contract.last is None:
+            self.catch_up(contract, self._market.present)
+        return contract
+
+    def catch_up(self, contract: Contract, present: int) -> None:
+        """Step a contract restored from the journal through the ticks it has missed, up to second `present`."""
+        end = contract.closing.time if contract.closing else present
+        for tick in self._market.feeds[contract.terms.symbol].between(contract.terms.date_start, end):
+            contract.on_tick(tick)
+        contract.on_second(end)
+
+    def _record(self, event: Bought | Closed) -> Transaction:
+        self._journal.append(event)
+        return self._apply(event)
+
+    def _apply(self, event: Bought | Closed) -> Transaction:
+        if isinstance(event, Bought):
+            contract = Contract(event.contract_id, event.transaction_id, event.terms)
+            self.contracts[contract.contract_id] = contract
+            self.open[contract.contract_id] = contract
+            self._next_contract = event.contract_id + _ID_STEP
+            amount, time = -event.terms.buy_price, event.terms.date_start
+            action, transaction_id, reference = "buy", event.transaction_id, None
+        else:
+            contract = self.open.pop(event.closing.contract_id)
+            contract.closing = event.closing
+            amount, time = event.closing.price, event.closing.time
+            action, transaction_id, reference = "sell", event.closing.transaction_id, contract.buy_transaction_id
+        self._next_transaction = transaction_id + _ID_STEP
+        self.balance += amount
+        transaction = Transaction(
+            transaction_id=transaction_id,
+            action=action,
+            amount=amount,
+            balance=self.balance,
+            time=time,
+            contract=contract,
+            reference_id=reference,
+        )
+        self.statement.append(transaction)
+        return transaction
