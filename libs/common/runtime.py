@@ -1,0 +1,77 @@
+"""Where a running stack is found: var/run holds its URLs, its services and its tokens, readable by the owner only."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from libs.common.secrets import read_secret, write_private
+
+STACK_FILE = "stack.json"
+TOKEN_NAME = "CONCLAVE_ADMIN_TOKEN"  # the name of a variable, not a secret
+
+
+def run_dir(var: Path) -> Path:
+    """Folder with what the running stack says of itself."""
+    return var / "run"
+
+
+def read_stack(var: Path) -> dict[str, Any]:
+    """What the supervisor wrote, {} when no stack has been started here."""
+    return _read(run_dir(var) / STACK_FILE)
+
+
+def write_stack(var: Path, facts: dict[str, Any]) -> None:
+    """Say how this stack is reached."""
+    write_private(run_dir(var) / STACK_FILE, json.dumps(facts, indent=1))
+
+
+def write_service(var: Path, name: str, url: str) -> None:
+    """Say where a service answers."""
+    write_private(run_dir(var) / f"{name}.json", json.dumps({"pid": os.getpid(), "http": url}))
+
+
+def read_services(var: Path) -> dict[str, dict[str, Any]]:
+    """Every service that said where it answers."""
+    folder = run_dir(var)
+    if not folder.is_dir():
+        return {}
+    found = {path.stem: _read(path) for path in sorted(folder.glob("*.json")) if path.name != STACK_FILE}
+    return {name: facts for name, facts in found.items() if "http" in facts}
+
+
+def admin_token(var: Path) -> str | None:
+    """The bearer token of the admin routes, None when there is none."""
+    return read_secret(TOKEN_NAME, var)
+
+
+def nats_url(var: Path, configured: str) -> str:
+    """NATS_URL, else the configured one, else the running stack's, else the default port."""
+    return os.environ.get("NATS_URL") or configured or read_stack(var).get("nats_url", "nats://127.0.0.1:4222")
+
+
+def database_url(var: Path, configured: str) -> str:
+    """DATABASE_URL, else the configured one, else the running stack's; "" when there is none."""
+    return os.environ.get("DATABASE_URL") or configured or str(read_stack(var).get("database_url", ""))
+
+
+def venue_urls(var: Path, venue: str, endpoint: str, configured: dict[str, str]) -> dict[str, str]:
+    """URLs of a venue: the configured ones, else the running simulator's; {} = the venue's own."""
+    if configured or endpoint != "simulator":
+        return dict(configured)
+    simulator = _read(run_dir(var) / "simulator" / "simulator.json")
+    if venue == "deriv":
+        return {"ws": simulator["deriv_url"]} if "deriv_url" in simulator else {}
+    if "binance_rest_url" not in simulator:
+        return {}
+    return {"rest": simulator["binance_rest_url"], "ws": simulator["binance_ws_url"]}
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return facts if isinstance(facts, dict) else {}
