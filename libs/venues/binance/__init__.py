@@ -1,0 +1,1 @@
+"""Binance Spot: trades, quotes, books, klines and instruments over REST and market streams."""

@@ -1,0 +1,238 @@
+"""Binance's JSON, parsed in one pass into typed structures; prices and sizes turn from text into floats on the way."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import msgspec
+
+from libs.core.types import MILLISECOND, Bar, BarFlag, FeedState, Nanos, Quote, Trade, stable_id
+
+VENUE: Final = "binance"
+
+INTERVALS: Final[dict[int, str]] = {
+    1: "1s",
+    60: "1m",
+    180: "3m",
+    300: "5m",
+    900: "15m",
+    1800: "30m",
+    3600: "1h",
+    7200: "2h",
+    14400: "4h",
+    21600: "6h",
+    28800: "8h",
+    43200: "12h",
+    86400: "1d",
+}
+"""Seconds to Binance's spelling, for the kline lengths that begin at multiples of themselves."""
+
+LATEST_MS: Final = 4_102_444_800_000
+"""The year 2100; a later stamp is not milliseconds."""
+
+Levels = list[tuple[float, float]]
+
+
+class Frame(msgspec.Struct, gc=False):
+    """A combined-stream message, or the answer to a control message (no stream)."""
+
+    stream: str = ""
+    data: msgspec.Raw = msgspec.Raw()
+    id: int | str | None = None
+    code: int | None = None
+    msg: str = ""
+
+
+class TradeEvent(msgspec.Struct, gc=False):
+    s: str
+    t: int
+    p: float
+    q: float
+    T: int
+    E: int
+    m: bool
+
+
+class BookTicker(msgspec.Struct, gc=False):
+    u: int
+    s: str
+    b: float
+    B: float
+    a: float
+    A: float
+
+
+class DepthUpdate(msgspec.Struct, gc=False):
+    E: int
+    s: str
+    U: int
+    u: int
+    b: Levels
+    a: Levels
+
+
+class KlineBody(msgspec.Struct, gc=False):
+    t: int
+    i: str
+    o: float
+    h: float
+    l: float  # noqa: E741
+    c: float
+    v: float
+    n: int
+    x: bool
+    V: float
+    L: int = -1
+
+
+class KlineEvent(msgspec.Struct, gc=False):
+    E: int
+    s: str
+    k: KlineBody
+
+
+class SimClock(msgspec.Struct, gc=False):
+    """The simulator's own in-band message: where its clock stands (ms) and how it moves."""
+
+    E: int
+    extrapolate: bool
+    speed: float = 1.0
+    state: FeedState = FeedState.OPEN
+
+
+class Snapshot(msgspec.Struct):
+    lastUpdateId: int
+    bids: Levels
+    asks: Levels
+
+
+class PastTrade(msgspec.Struct, gc=False):
+    id: int
+    price: float
+    qty: float
+    time: int
+    isBuyerMaker: bool
+
+
+class KlineRow(msgspec.Struct, array_like=True, gc=False):
+    open_time: int
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float
+    close_time: int
+    quote_volume: float
+    trades: int
+    buy_volume: float
+
+
+class ServerTime(msgspec.Struct):
+    serverTime: int
+
+
+class Refusal(msgspec.Struct):
+    code: int
+    msg: str = ""
+
+
+frame = msgspec.json.Decoder(Frame)
+trade = msgspec.json.Decoder(TradeEvent, strict=False)
+book_ticker = msgspec.json.Decoder(BookTicker, strict=False)
+depth = msgspec.json.Decoder(DepthUpdate, strict=False)
+kline = msgspec.json.Decoder(KlineEvent, strict=False)
+sim_clock = msgspec.json.Decoder(SimClock)
+snapshot = msgspec.json.Decoder(Snapshot, strict=False)
+past_trades = msgspec.json.Decoder(list[PastTrade], strict=False)
+kline_rows = msgspec.json.Decoder(list[KlineRow], strict=False)
+server_time = msgspec.json.Decoder(ServerTime)
+refusal = msgspec.json.Decoder(Refusal)
+
+
+class Absurd(ValueError):
+    """Well-formed and impossible: the text says what."""
+
+
+def is_positive(value: float) -> bool:
+    """Whether `value` is finite and above zero (NaN is not)."""
+    return 0.0 < value < math.inf
+
+
+def check_time(ms: int) -> None:
+    """A stamp of this century, in milliseconds. Raises Absurd."""
+    if not 0 < ms < LATEST_MS:
+        raise Absurd(f"time {ms} is not in milliseconds of this century")
+
+
+def trade_of(ms: int, price: float, size: float, buyer_is_maker: bool, trade_id: int) -> Trade:
+    """A print at the venue's own stamp; the aggressor sold when the buyer was the maker.
+
+    Raises Absurd.
+    """
+    if not 0.0 < price < math.inf or not 0.0 < size < math.inf:
+        raise Absurd(f"trade {trade_id} at price {price}, size {size}")
+    if not 0 < ms < LATEST_MS:
+        check_time(ms)
+    return Trade(ms * MILLISECOND, price, size, -1 if buyer_is_maker else 1, trade_id)
+
+
+def quote_of(ticker: BookTicker, ts_event: Nanos) -> Quote:
+    """Best bid and ask; the message has no time of its own. Raises Absurd."""
+    if not (0.0 < ticker.b < math.inf and 0.0 < ticker.a < math.inf):
+        raise Absurd(f"bid {ticker.b} or ask {ticker.a} is no price")
+    if not (0.0 <= ticker.B < math.inf and 0.0 <= ticker.A < math.inf):
+        raise Absurd(f"bid size {ticker.B} or ask size {ticker.A} is no size")
+    return Quote(ts_event, ticker.b, ticker.B, ticker.a, ticker.A, ticker.u)
+
+
+def check_levels(levels: Levels) -> None:
+    """Every price positive, every size zero or more, all finite. Raises Absurd."""
+    for price, size in levels:
+        if not (0.0 < price < math.inf and 0.0 <= size < math.inf):
+            raise Absurd(f"book level {price} x {size}")
+
+
+def bar_of(
+    symbol: str,
+    interval_s: int,
+    open_ms: int,
+    prices: tuple[float, float, float, float],
+    *,
+    volume: float,
+    buy_volume: float,
+    trades: int,
+    last_seq: int,
+    flags: BarFlag,
+    recv_ns: Nanos = 0,
+) -> Bar:
+    """A closed kline (open, high, low, close) as a bar, EMPTY when nothing traded in it. Raises Absurd."""
+    open_, high, low, close = prices
+    if not (all(map(is_positive, prices)) and low <= open_ <= high and low <= close <= high):
+        raise Absurd(f"kline with open {open_}, high {high}, low {low}, close {close}")
+    if not (0.0 <= volume < math.inf and 0.0 <= buy_volume < math.inf and trades >= 0):
+        raise Absurd(f"kline with volume {volume}, taker buys {buy_volume}, {trades} trades")
+    check_time(open_ms)
+    open_time = open_ms * MILLISECOND
+    if open_ms % (interval_s * 1000):
+        raise Absurd(f"kline that opens at {open_ms}, off the {interval_s} s grid")
+    if trades == 0 and volume == 0.0:
+        flags |= BarFlag.EMPTY
+    return Bar(
+        id=stable_id("bar", VENUE, symbol, interval_s, open_time),
+        ts_event=open_time + interval_s * 1_000_000_000,
+        venue=VENUE,
+        symbol=symbol,
+        interval_s=interval_s,
+        open_time=open_time,
+        open=open_,
+        high=high,
+        low=low,
+        close=close,
+        volume=volume,
+        buy_volume=buy_volume,
+        trades=trades,
+        flags=int(flags),
+        last_seq=max(0, last_seq),
+        ts_recv=recv_ns,
+    )

@@ -1,0 +1,174 @@
+"""One life of Binance's combined market stream: frames in, paced and checked control messages out."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import msgspec
+from picows import WSError, WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
+
+from libs.core.types import Nanos
+from libs.venues.base import VenueUnavailable
+from libs.venues.binance import codec
+from libs.venues.pace import Pace
+
+CONTROL_PER_S: Final = 4
+"""Control messages a second; the venue cuts at five, and our pongs count."""
+
+STREAMS_PER_MESSAGE: Final = 100
+ANSWER_S: Final = 10.0
+IDLE_PING_S: Final = 25.0
+"""The venue pings each 20 s; a longer silence is answered with a ping of ours."""
+
+PONG_S: Final = 10.0
+SHUTDOWN: Final = "!serverShutdown"
+MAX_FRAME: Final = 16 * 1024 * 1024
+
+DataHandler = Callable[[codec.Frame, bytes, Nanos], None]
+OddHandler = Callable[[bytes, str], None]
+
+
+class _Listener(WSListener):
+    """Hands whole text messages to `take`; joins the rare fragmented one."""
+
+    def __init__(self, take: Callable[[bytes, Nanos], None], ended: Callable[[str], None]) -> None:
+        self._take = take
+        self._ended = ended
+        self._parts: list[bytes] = []
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        kind = frame.msg_type
+        if kind == WSMsgType.TEXT and frame.fin:
+            self._take(frame.get_payload_as_bytes(), time.time_ns())
+        elif kind == WSMsgType.TEXT or kind == WSMsgType.BINARY or kind == WSMsgType.CONTINUATION:
+            self._parts.append(frame.get_payload_as_bytes())
+            if frame.fin:
+                whole, self._parts = b"".join(self._parts), []
+                self._take(whole, time.time_ns())
+        elif kind == WSMsgType.CLOSE:
+            transport.send_close(frame.get_close_code(), frame.get_close_message())
+            self._ended(f"closed by Binance: {frame.get_close_reason() or frame.get_close_code()}")
+            transport.disconnect()
+
+    def on_ws_disconnected(self, transport: WSTransport) -> None:
+        self._ended("the connection to Binance broke")
+
+
+class StreamConnection:
+    """Opened mute: data is dropped until `unmute`, so that a successor can be readied beside its predecessor."""
+
+    def __init__(self, on_data: DataHandler, on_odd: OddHandler) -> None:
+        loop = asyncio.get_running_loop()
+        self._on_data = on_data
+        self._on_odd = on_odd
+        self._muted = True
+        self._next_id = 0
+        self._pending: dict[int, asyncio.Future[None]] = {}
+        self._pace = Pace(CONTROL_PER_S, 1.0)
+        self._transport: WSTransport | None = None
+        self.ended: asyncio.Future[str] = loop.create_future()
+        self.leaving: asyncio.Future[str] = loop.create_future()
+
+    async def open(self, url: str) -> None:
+        """Connect to the combined stream at `url`.
+
+        Raises:
+            VenueUnavailable: no connection; the text names the address.
+        """
+        try:
+            self._transport, _ = await ws_connect(
+                lambda: _Listener(self._take, self._end),
+                f"{url.rstrip('/')}/stream",
+                websocket_handshake_timeout=ANSWER_S,
+                enable_auto_ping=True,
+                auto_ping_idle_timeout=IDLE_PING_S,
+                auto_ping_reply_timeout=PONG_S,
+                max_frame_size=MAX_FRAME,
+            )
+        except (OSError, TimeoutError, WSError) as err:
+            raise VenueUnavailable(f"no connection to Binance at {url}: {err}") from err
+
+    @property
+    def is_alive(self) -> bool:
+        return not self.ended.done()
+
+    def unmute(self) -> None:
+        """Pass data on from now."""
+        self._muted = False
+
+    def mute(self) -> None:
+        """Drop data from now."""
+        self._muted = True
+
+    async def subscribe(self, streams: Sequence[str]) -> None:
+        """Subscribe to all of `streams`, in as few messages as is polite, and check each answer.
+
+        Raises:
+            VenueUnavailable: refused, not answered, or the connection broke.
+        """
+        for at in range(0, len(streams), STREAMS_PER_MESSAGE):
+            await self._control("SUBSCRIBE", streams[at : at + STREAMS_PER_MESSAGE])
+
+    async def _control(self, method: str, params: Sequence[str]) -> None:
+        await self._pace.turn()
+        if self._transport is None or not self.is_alive:
+            raise VenueUnavailable("the stream of Binance is closed")
+        self._next_id += 1
+        answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._pending[self._next_id] = answer
+        message = {"method": method, "params": list(params), "id": self._next_id}
+        try:
+            self._transport.send(WSMsgType.TEXT, msgspec.json.encode(message))
+            async with asyncio.timeout(ANSWER_S):
+                await answer
+        except TimeoutError as err:
+            raise VenueUnavailable(f"Binance gave no answer to {method} within {ANSWER_S:g} s") from err
+        finally:
+            self._pending.pop(message["id"] if isinstance(message["id"], int) else 0, None)
+
+    async def close(self) -> None:
+        """End this life."""
+        self._end("closed by us")
+        if self._transport is not None:
+            self._transport.disconnect(graceful=False)
+            await self._transport.wait_disconnected()
+
+    def _take(self, payload: bytes, recv_ns: Nanos) -> None:
+        try:
+            frame = codec.frame.decode(payload)
+        except (msgspec.DecodeError, UnicodeDecodeError) as err:
+            self._on_odd(payload, f"malformed: {err}")
+            return
+        if not frame.stream:
+            self._answered(frame, payload)
+        elif frame.stream == SHUTDOWN:
+            self._leave("Binance is about to shut this server down")
+        elif not self._muted:
+            self._on_data(frame, payload, recv_ns)
+
+    def _answered(self, frame: codec.Frame, payload: bytes) -> None:
+        answer = self._pending.get(frame.id) if isinstance(frame.id, int) else None
+        if answer is None:
+            self._on_odd(payload, f"Binance reports {frame.code}: {frame.msg}" if frame.code is not None else "unknown")
+        elif answer.done():
+            return
+        elif frame.code is not None:
+            answer.set_exception(VenueUnavailable(f"Binance refused a control message: {frame.msg} ({frame.code})"))
+        else:
+            answer.set_result(None)
+
+    def _leave(self, reason: str) -> None:
+        if not self.leaving.done():
+            self.leaving.set_result(reason)
+
+    def _end(self, reason: str) -> None:
+        if self.ended.done():
+            return
+        self.ended.set_result(reason)
+        self._leave(reason)
+        for answer in self._pending.values():
+            if not answer.done():
+                answer.set_exception(VenueUnavailable(reason))

@@ -1,0 +1,88 @@
+"""exchangeInfo as instruments, with the exact steps of the filters."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Final
+
+import msgspec
+
+from libs.core.types import MILLISECOND, Instrument, InstrumentKind, Nanos, stable_id
+from libs.venues.base import VenueUnavailable
+
+ZERO: Final = Decimal(0)
+
+
+class Filter(msgspec.Struct):
+    """Any filter; fields of other kinds stay at their defaults."""
+
+    filterType: str
+    tickSize: Decimal = ZERO
+    minQty: Decimal = ZERO
+    maxQty: Decimal = ZERO
+    stepSize: Decimal = ZERO
+    minNotional: Decimal = ZERO
+
+
+class SymbolInfo(msgspec.Struct):
+    symbol: str
+    status: str
+    baseAsset: str
+    quoteAsset: str
+    filters: list[Filter]
+    isSpotTradingAllowed: bool = False
+
+
+class ExchangeInfo(msgspec.Struct):
+    serverTime: int
+    symbols: list[SymbolInfo]
+
+
+_decoder = msgspec.json.Decoder(ExchangeInfo)
+
+
+def decode_exchange_info(body: bytes) -> ExchangeInfo:
+    """Raises VenueUnavailable when the answer cannot be read."""
+    try:
+        return _decoder.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as err:
+        raise VenueUnavailable(f"Binance's exchangeInfo cannot be read: {err}") from err
+
+
+def _decimals(step: Decimal) -> int:
+    exponent = step.normalize().as_tuple().exponent
+    return max(0, -exponent) if isinstance(exponent, int) else 0
+
+
+def _plain(value: Decimal) -> Decimal:
+    """Without trailing zeros or an exponent: 0.01000000 becomes 0.01 and 9000000 stays."""
+    return value.quantize(Decimal(1).scaleb(-_decimals(value)))
+
+
+def instrument_of(info: SymbolInfo, server_ms: int) -> Instrument:
+    """A spot instrument; data only where spot trading is not allowed or the filters give no steps."""
+    by_type = {row.filterType: row for row in info.filters}
+    price = by_type.get("PRICE_FILTER", Filter("PRICE_FILTER"))
+    lot = by_type.get("LOT_SIZE", Filter("LOT_SIZE"))
+    notional = by_type.get("NOTIONAL") or by_type.get("MIN_NOTIONAL") or Filter("NOTIONAL")
+    tradable = info.isSpotTradingAllowed and price.tickSize > 0 and lot.stepSize > 0
+    now: Nanos = server_ms * MILLISECOND
+    pair = f"{info.baseAsset}/{info.quoteAsset}"
+    return Instrument(
+        id=stable_id("instrument", "binance", info.symbol, now),
+        ts_event=now,
+        venue="binance",
+        symbol=info.symbol,
+        canonical=pair,
+        name=pair,
+        kind=InstrumentKind.SPOT if tradable else InstrumentKind.QUOTE_ONLY,
+        base=info.baseAsset,
+        quote=info.quoteAsset,
+        decimals=_decimals(price.tickSize),
+        price_step=_plain(price.tickSize),
+        qty_step=_plain(lot.stepSize),
+        min_qty=_plain(lot.minQty),
+        max_qty=_plain(lot.maxQty),
+        min_notional=_plain(notional.minNotional),
+        is_open=info.status == "TRADING",
+    )

@@ -1,0 +1,1 @@
+"""Deriv: prices, history, instruments and contracts over its WebSocket API."""
