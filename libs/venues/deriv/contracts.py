@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from libs.core.types import SECOND, Instrument, InstrumentKind, Order, Side
-from libs.venues.base import ReportKind, VenueRefused, VenueReport
+from libs.core.types import SECOND, Instrument, InstrumentKind, Order, ReportKind, Side, VenueReport, stable_id
+from libs.venues.base import VenueRefused
 from libs.venues.deriv.model import Ask, Booking, Contract, Holding, Receipt, Sale
 
 BEFORE_S: Final = 2
@@ -120,9 +120,14 @@ def _is_of(shortcode: str, contract_type: str, symbol: str) -> bool:
     return shortcode.upper().startswith(f"{contract_type}_{symbol.upper()}_")
 
 
+def _report_id(intent_id: str, kind: ReportKind, trace: object) -> str:
+    return stable_id("venue_report", "deriv", intent_id, kind.value, trace)
+
+
 def acknowledged(intent_id: str, receipt: Receipt) -> VenueReport:
     """The venue has taken the order."""
     return VenueReport(
+        id=_report_id(intent_id, ReportKind.ACKNOWLEDGED, receipt.contract_id),
         kind=ReportKind.ACKNOWLEDGED,
         intent_id=intent_id,
         venue_order_id=str(receipt.contract_id),
@@ -137,6 +142,7 @@ def bought(
 ) -> VenueReport:
     """A contract is held. `price` is its entry spot; the commission is part of its running profit."""
     return VenueReport(
+        id=_report_id(intent_id, ReportKind.FILLED, purchase.transaction_id),
         kind=ReportKind.FILLED,
         intent_id=intent_id,
         venue_order_id=str(purchase.contract_id),
@@ -154,6 +160,7 @@ def sold(intent_id: str, sale: Sale, contract: Contract | None) -> VenueReport:
     """We sold a contract; `contract` as the venue saw it afterwards, when it could be had."""
     price = (contract.exit_spot or contract.current_spot) if contract is not None else None
     return VenueReport(
+        id=_report_id(intent_id, ReportKind.FILLED, sale.transaction_id),
         kind=ReportKind.FILLED,
         intent_id=intent_id,
         venue_order_id=str(sale.contract_id),
@@ -169,11 +176,13 @@ def sold(intent_id: str, sale: Sale, contract: Contract | None) -> VenueReport:
 
 def settled(intent_id: str, contract: Contract, kind: ReportKind) -> VenueReport:
     """A contract that `is_sold`, whoever sold it."""
+    trade_id = str(contract.sell_transaction_id or f"{contract.contract_id}-settled")
     return VenueReport(
+        id=_report_id(intent_id, kind, trade_id),
         kind=kind,
         intent_id=intent_id,
         venue_order_id=str(contract.contract_id),
-        trade_id=str(contract.sell_transaction_id or f"{contract.contract_id}-settled"),
+        trade_id=trade_id,
         price=contract.exit_spot or contract.current_spot,
         quantity=contract.buy_price,
         proceeds=contract.sell_price if contract.sell_price is not None else Decimal(0),

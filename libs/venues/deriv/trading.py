@@ -7,8 +7,8 @@ import random
 from decimal import Decimal
 from typing import Final
 
-from libs.core.types import SECOND, Action, Instrument, Order
-from libs.venues.base import ReportKind, VenueError, VenueRefused, VenueReport, VenueUnresolved
+from libs.core.types import SECOND, Action, Instrument, Order, ReportKind, VenueReport
+from libs.venues.base import VenueError, VenueRefused, VenueUnresolved
 from libs.venues.deriv import contracts
 from libs.venues.deriv.client import DerivClient, NoAnswer
 from libs.venues.deriv.codec import Codec
