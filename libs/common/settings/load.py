@@ -31,7 +31,7 @@ def config_path(path: str | Path | None = None) -> Path:
 
 
 def load_settings(path: str | Path | None = None) -> Settings:
-    """Load and validate.
+    """Load and validate; CONCLAVE_VAR, when set, replaces platform.var.
 
     Raises:
         ConfigError: missing or unreadable file, bad YAML, unknown or ill-typed or out-of-range setting.
@@ -51,6 +51,8 @@ def load_settings(path: str | Path | None = None) -> Settings:
         raise ConfigError([f"{file}{where}: not valid YAML: {getattr(err, 'problem', err)}"]) from None
     if not isinstance(raw, dict):
         raise ConfigError([f"{file}: empty or not a mapping; the sections are {_names(Settings)}"])
+    if (var := os.environ.get("CONCLAVE_VAR")) and isinstance(raw.setdefault("platform", {}), dict):
+        raw["platform"]["var"] = var
     try:
         return Settings.model_validate(raw)
     except ValidationError as err:
