@@ -1,0 +1,234 @@
+"""Feed a recorded session to the same core stages in the recorded order and compare what comes out, event for event."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from libs.core.stages.base import Stage
+from libs.core.types import (
+    Applied,
+    Control,
+    Event,
+    Inline,
+    Ref,
+    Restored,
+    Started,
+    WireError,
+    decode,
+    stream_of,
+    subject_of,
+)
+from libs.research.session import Message
+
+STAGES = ("features", "predict", "risk", "execute")
+_NOT_COMPARED: dict[str, Any] = {"ts_init": 0, "latency_us": 0.0, "signature": b"", "key_id": ""}
+"""Machine times and the signature take no part in parity: the private key is not in the recording."""
+
+StageFactory = Callable[[str, bytes], Stage]
+"""stage name and Started.config to a fresh stage"""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The first thing in which replay and recording differ."""
+
+    stage: str
+    at: str
+    field: str
+    recorded: str
+    replayed: str
+
+    def __str__(self) -> str:
+        where = f"{self.stage}, {self.at}"
+        return f"{where}: {self.field}: recorded {self.recorded}, replayed {self.replayed}"
+
+
+@dataclass
+class ReplayReport:
+    """What was compared: applied inputs by stage, equal outputs by type, and the first difference if any."""
+
+    applied: Counter[str] = field(default_factory=Counter)
+    equal: Counter[str] = field(default_factory=Counter)
+    runs: Counter[str] = field(default_factory=Counter)
+    difference: Difference | None = None
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        return self.difference is None and not self.problems
+
+
+class Recording:
+    """A session, indexed: messages by (subject, epoch, seq), outputs by (subject, id), journals by stage."""
+
+    def __init__(self, messages: Iterable[Message]) -> None:
+        self.by_ref: dict[tuple[str, int, int], bytes] = {}
+        self.outputs: dict[tuple[str, str], bytes] = {}
+        self.journals: dict[str, dict[int, dict[int, Applied]]] = defaultdict(lambda: defaultdict(dict))
+        for message in messages:
+            self.by_ref[message.subject, message.epoch, message.seq] = message.payload
+            head = message.subject.split(".", 1)[0]
+            if head == "applied":
+                applied = message.event()
+                self.journals[applied.stage][applied.run][applied.first] = applied
+            elif head in _OUTPUT_HEADS:
+                self.outputs.setdefault((message.subject, _peek_id(message.payload)), message.payload)
+
+    def entries(self, stage: str) -> Iterator[tuple[int, Ref | Inline]]:
+        """(run, entry) of a stage in the order of application."""
+        for run in sorted(self.journals.get(stage, {})):
+            expected = 0
+            for first in sorted(self.journals[stage][run]):
+                batch = self.journals[stage][run][first]
+                if first != expected:
+                    raise ReplayError(f"{stage}: the journal lacks entries {expected} to {first - 1} of run {run}")
+                for entry in batch.entries:
+                    yield run, entry
+                expected = first + len(batch.entries)
+
+    def event(self, entry: Ref | Inline) -> Event:
+        """The input that an entry names."""
+        if isinstance(entry, Inline):
+            event: Event = decode(entry.payload)
+            return event
+        payload = self.by_ref.get((entry.subject, entry.epoch, entry.seq))
+        if payload is None:
+            raise ReplayError(f"{entry.subject} {entry.epoch}.{entry.seq} was applied and is not in the recording")
+        referred: Event = decode(payload)
+        return referred
+
+
+class ReplayError(Exception):
+    """The recording cannot be replayed; the text is one line for people."""
+
+
+_OUTPUT_HEADS = frozenset(
+    {"feat", "forecast", "signal", "risk", "permit", "order", "fill", "position", "account", "ctl"}
+)
+
+
+class _Identity(msgspec.Struct):
+    id: str
+
+
+_peek = msgspec.msgpack.Decoder(_Identity)
+
+
+def _peek_id(payload: bytes) -> str:
+    try:
+        return _peek.decode(payload).id
+    except msgspec.MsgspecError:
+        return ""
+
+
+def replay(
+    recording: Recording,
+    make_stage: StageFactory,
+    progress: Callable[[int], None] = lambda _: None,
+) -> ReplayReport:
+    """Replay every stage; stops comparing at the first difference."""
+    report = ReplayReport()
+    made: set[tuple[str, str]] = set()
+    for name in STAGES:
+        try:
+            _replay_stage(name, recording, make_stage, report, made, progress)
+        except (ReplayError, WireError) as err:
+            report.problems.append(str(err))
+        if report.difference is not None:
+            return report
+    _look_for_unmade(recording, made, report)
+    return report
+
+
+def _replay_stage(
+    name: str,
+    recording: Recording,
+    make_stage: StageFactory,
+    report: ReplayReport,
+    made: set[tuple[str, str]],
+    progress: Callable[[int], None],
+) -> None:
+    stage: Stage | None = None
+    for run, entry in recording.entries(name):
+        event = recording.event(entry)
+        report.applied[name] += 1
+        progress(1)
+        if isinstance(event, Started):
+            stage = make_stage(name, event.config)
+            report.runs[name] += 1
+        if stage is None:
+            raise ReplayError(f"{name}: run {run} does not begin with how it was started")
+        if isinstance(event, Restored):
+            stage.restore(event.snapshot)
+            continue
+        for output in stage.apply(event, 0):
+            subject = subject_of(output)
+            made.add((subject, output.id))
+            payload = recording.outputs.get((subject, output.id))
+            if payload is None:
+                if _was_captured(recording, subject):
+                    report.difference = Difference(name, _where(output), "event", "absent", _where(output))
+                    return
+                raise ReplayError(f"{subject}: the recording holds nothing of it")
+            report.difference = _compare(name, decode(payload), output)
+            if report.difference is not None:
+                return
+            report.equal[_kind(output)] += 1
+    if stage is None:
+        raise ReplayError(f"{name}: the recording holds no journal of it")
+
+
+def _was_captured(recording: Recording, subject: str) -> bool:
+    return any(stream_of(subject) == stream_of(other) for other, _ in recording.outputs)
+
+
+def _kind(event: Event) -> str:
+    return type(event).__name__
+
+
+def _where(event: Event) -> str:
+    return f"{_kind(event)} {event.id[:12]} at {event.ts_event}"
+
+
+def _compare(stage: str, recorded: Event, replayed: Event) -> Difference | None:
+    if type(recorded) is not type(replayed):
+        return Difference(stage, _where(replayed), "type", _kind(recorded), _kind(replayed))
+    before, after = _fields(recorded), _fields(replayed)
+    for name, value in after.items():
+        if not _same(before[name], value):
+            return Difference(stage, _where(replayed), name, repr(before[name]), repr(value))
+    return None
+
+
+def _fields(event: Event) -> Mapping[str, Any]:
+    return {name: _NOT_COMPARED.get(name, _plain(getattr(event, name))) for name in event.__struct_fields__}
+
+
+def _plain(value: Any) -> Any:
+    return msgspec.to_builtins(value, builtin_types=(bytes,), enc_hook=str)
+
+
+def _same(a: Any, b: Any) -> bool:
+    if isinstance(a, float) and isinstance(b, float):
+        return a == b or (a != a and b != b)
+    if isinstance(a, list | tuple) and isinstance(b, list | tuple):
+        return len(a) == len(b) and all(_same(x, y) for x, y in zip(a, b, strict=True))
+    if isinstance(a, dict) and isinstance(b, dict):
+        return a.keys() == b.keys() and all(_same(a[key], b[key]) for key in a if key not in _NOT_COMPARED)
+    return bool(a == b)
+
+
+def _look_for_unmade(recording: Recording, made: set[tuple[str, str]], report: ReplayReport) -> None:
+    """Everything recorded as an output must have come out of the replay too."""
+    for subject, event_id in recording.outputs:
+        if (subject, event_id) not in made:
+            recorded = decode(recording.outputs[subject, event_id])
+            if isinstance(recorded, Control) and recorded.actor != "risk":
+                continue  # a person's command is an input
+            report.difference = Difference("recording", subject, "event", _where(recorded), "absent")
+            return
