@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from decimal import Decimal
@@ -76,8 +77,13 @@ class Journal:
 
     def append(self, event: Bought | Closed) -> None:
         """Write one event in a single call. Raises OSError; the caller must then not act on it."""
-        if self._file is not None:
-            os.write(self._file, self._encoder.encode(event) + b"\n")
+        if self._file is None:
+            return
+        line = self._encoder.encode(event) + b"\n"
+        written = os.write(self._file, line)
+        if written < len(line):
+            os.ftruncate(self._file, os.fstat(self._file).st_size - written)
+            raise OSError(errno.ENOSPC, "the journal could not be written whole", str(self._path))
 
     def close(self) -> None:
         """Close the file; safe to call twice."""

@@ -106,6 +106,7 @@ class Market:
             name: Feed(symbol, price_path(seed, symbol, anchor_epoch), anchor_epoch - HISTORY_SECS)
             for name, symbol in SYMBOLS.items()
         }
+        self.anchor_epoch = anchor_epoch
         self.present = anchor_epoch
         self.advance(anchor_epoch)
 

@@ -1,0 +1,214 @@
+"""The public calls: clock, status, symbols, ticks and their history, proposals, forgetting streams."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from services.simulator.deriv import offerings, quotes
+from services.simulator.deriv.errors import ApiError
+from services.simulator.deriv.limits import MAX_PROPOSAL_STREAMS
+from services.simulator.deriv.market import MAX_POINTS, Feed
+from services.simulator.deriv.session import Body, Request, Session, Stream
+from services.simulator.deriv.symbols import SYMBOLS
+from services.simulator.deriv.venue import Venue
+
+DEFAULT_COUNT: Final = 1000
+DEFAULT_GRANULARITY_SECS: Final = 60
+CONTRACT_PARAMETERS: Final = frozenset({"proposal", "subscribe", "loginid", "passthrough", "req_id"})
+
+
+def ping(venue: Venue, session: Session, request: Request) -> None:
+    """Answer pong."""
+    session.answer(request.envelope, "ping", {"ping": "pong"})
+
+
+def time(venue: Venue, session: Session, request: Request) -> None:
+    """Answer the venue's epoch second."""
+    session.answer(request.envelope, "time", {"time": venue.now()})
+
+
+def website_status(venue: Venue, session: Session, request: Request) -> None:
+    """Answer call limits and currencies; with subscribe, on a stream that has no news to tell."""
+    body = {"website_status": offerings.website_status(venue.quotas, MAX_PROPOSAL_STREAMS)}
+    stream = None
+    if request.arguments.get("subscribe"):
+        stream = Stream("website_status", ("website_status",), "website_status", request.envelope, lambda: None)
+        session.follow(stream, "website_status")
+    session.answer(request.envelope, "website_status", body, stream)
+
+
+def active_symbols(venue: Venue, session: Session, request: Request) -> None:
+    """Answer the listed symbols."""
+    rows = offerings.active_symbols(venue.market, request.arguments["active_symbols"] == "full")
+    session.answer(request.envelope, "active_symbols", {"active_symbols": rows})
+
+
+def contracts_for(venue: Venue, session: Session, request: Request) -> None:
+    """Answer what may be bought on a symbol."""
+    feed = _feed(venue, request.arguments["contracts_for"])
+    session.answer(request.envelope, "contracts_for", {"contracts_for": offerings.contracts_for(feed)})
+
+
+def _feed(venue: Venue, symbol: str) -> Feed:
+    if symbol not in SYMBOLS:
+        raise ApiError("InvalidSymbol", f"Symbol {symbol} is invalid.")
+    return venue.market.feeds[symbol]
+
+
+# --- ticks -----------------------------------------------------------------------------------------------------
+
+
+def ticks(venue: Venue, session: Session, request: Request) -> None:
+    """Answer the last tick of each symbol; with subscribe, every next one too."""
+    wanted = request.arguments["ticks"]
+    for symbol in [wanted] if isinstance(wanted, str) else dict.fromkeys(wanted):
+        try:
+            _one_tick(venue, session, request, symbol)
+        except ApiError as error:
+            session.refuse(request.envelope, "tick", error)
+
+
+def _one_tick(venue: Venue, session: Session, request: Request, symbol: str) -> None:
+    feed = _feed(venue, symbol)
+    if "subscribe" in request.arguments:
+        stream = _tick_stream(venue, session, request, feed, ("ticks", symbol))
+        session.update(stream)
+    else:
+        session.answer(request.envelope, "tick", {"tick": _tick(feed)})
+
+
+def _tick(feed: Feed) -> Body:
+    tick, symbol = feed.last(), feed.symbol
+    return {
+        "ask": round(tick.quote * (1 + symbol.half_spread), symbol.pip_size),
+        "bid": round(tick.quote * (1 - symbol.half_spread), symbol.pip_size),
+        "epoch": tick.epoch,
+        "pip_size": symbol.pip_size,
+        "quote": tick.quote,
+        "symbol": symbol.name,
+    }
+
+
+def _tick_stream(venue: Venue, session: Session, request: Request, feed: Feed, key: tuple[object, ...]) -> Stream:
+    stream = Stream(
+        kind="ticks",
+        key=key,
+        msg_type="tick",
+        envelope=request.envelope,
+        render=lambda: {"tick": {**_tick(feed), "id": stream.id}},
+        symbol=feed.symbol.name,
+    )
+    session.follow(stream, request.call)
+    venue.watch(feed.symbol.name)
+    return stream
+
+
+# --- history ---------------------------------------------------------------------------------------------------
+
+
+def ticks_history(venue: Venue, session: Session, request: Request) -> None:
+    """Answer past ticks or candles; with subscribe, ticks or the growing candle follow."""
+    arguments = request.arguments
+    feed = _feed(venue, arguments["ticks_history"])
+    present = venue.market.present
+    end = present if arguments["end"] == "latest" else int(arguments["end"])
+    start = arguments.get("start")
+    if start is not None and start > end:
+        raise ApiError("InvalidStartEnd", f"Start time {start} must be before end time {end}")
+    count = min(arguments.get("count", DEFAULT_COUNT), MAX_POINTS)
+    if count <= 0:
+        count = DEFAULT_COUNT
+    if arguments.get("style", "ticks") == "ticks":
+        stream = None
+        if "subscribe" in arguments:
+            stream = _tick_stream(venue, session, request, feed, ("ticks_history", feed.symbol.name))
+        times, prices = feed.history(start, end, count)
+        body = {"history": {"prices": prices, "times": times}, "pip_size": feed.symbol.pip_size}
+        session.answer(request.envelope, "history", body, stream)
+        return
+    granularity = arguments.get("granularity", DEFAULT_GRANULARITY_SECS)
+    stream = _candle_stream(venue, session, request, feed, granularity) if "subscribe" in arguments else None
+    rows = [candle._asdict() for candle in feed.candles(start, end, count, granularity)]
+    session.answer(request.envelope, "candles", {"candles": rows, "pip_size": feed.symbol.pip_size}, stream)
+
+
+def _candle_stream(venue: Venue, session: Session, request: Request, feed: Feed, granularity: int) -> Stream:
+    symbol = feed.symbol
+
+    def render() -> Body:
+        candle = feed.candles(None, feed.present, 1, granularity)[0]
+        return {
+            "ohlc": {
+                "id": stream.id,
+                "symbol": symbol.name,
+                "granularity": granularity,
+                "open_time": candle.epoch,
+                "epoch": feed.last().epoch,
+                "open": symbol.text(candle.open),
+                "high": symbol.text(candle.high),
+                "low": symbol.text(candle.low),
+                "close": symbol.text(candle.close),
+                "pip_size": symbol.pip_size,
+            }
+        }
+
+    stream = Stream(
+        kind="candles",
+        key=("candles", symbol.name, granularity),
+        msg_type="ohlc",
+        envelope=request.envelope,
+        render=render,
+        symbol=symbol.name,
+    )
+    session.follow(stream, request.call)
+    venue.watch(symbol.name)
+    return stream
+
+
+# --- proposals -------------------------------------------------------------------------------------------------
+
+
+def proposal(venue: Venue, session: Session, request: Request) -> None:
+    """Price a contract; with subscribe, price it again on every tick unless its price does not move."""
+    parameters = {name: value for name, value in request.arguments.items() if name not in CONTRACT_PARAMETERS}
+    body = _price(venue, parameters, "")
+    stream = Stream(
+        kind="proposal",
+        key=("proposal", tuple(sorted((name, str(value)) for name, value in parameters.items()))),
+        msg_type="proposal",
+        envelope=request.envelope,
+        render=lambda: {"proposal": _price(venue, parameters, stream.id)},
+        symbol=parameters["symbol"] if _moves(parameters) else None,
+    )
+    if "subscribe" in request.arguments:
+        if sum(kept.kind == "proposal" for kept in session.streams.values()) >= MAX_PROPOSAL_STREAMS:
+            raise ApiError("RateLimit", "You have reached the rate limit for proposal.")
+        session.follow(stream, "proposal")
+    session.keep_proposal(stream.id, parameters)
+    kept = stream if "subscribe" in request.arguments else None
+    session.answer(request.envelope, "proposal", {"proposal": {**body, "id": stream.id}}, kept)
+
+
+def _price(venue: Venue, parameters: Mapping[str, Any], proposal_id: str) -> Body:
+    terms = quotes.quote(parameters, venue.market, venue.now())
+    return quotes.proposal(proposal_id, terms, venue.market.feeds[terms.symbol].last())
+
+
+def _moves(parameters: Mapping[str, Any]) -> bool:
+    return "multiplier" in parameters or "barrier" in parameters or "date_expiry" in parameters
+
+
+# --- forgetting ------------------------------------------------------------------------------------------------
+
+
+def forget(venue: Venue, session: Session, request: Request) -> None:
+    """End one stream: 1, or 0 when there was none."""
+    session.answer(request.envelope, "forget", {"forget": int(session.forget(request.arguments["forget"]))})
+
+
+def forget_all(venue: Venue, session: Session, request: Request) -> None:
+    """End all streams of some kinds and answer their ids."""
+    kinds = request.arguments["forget_all"]
+    dropped = session.forget_all(frozenset([kinds] if isinstance(kinds, str) else kinds))
+    session.answer(request.envelope, "forget_all", {"forget_all": dropped})

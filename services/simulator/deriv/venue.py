@@ -1,0 +1,175 @@
+"""The venue itself: one market, one account, the connections, and the second that drives them all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Final
+
+from services.simulator.clock import NANOSECONDS, VenueClock
+from services.simulator.deriv import views
+from services.simulator.deriv.accounts import Account, Transaction
+from services.simulator.deriv.contracts import Contract
+from services.simulator.deriv.limits import QUOTAS, CallMeter, Quota
+from services.simulator.deriv.market import Feed, Market
+from services.simulator.deriv.session import Body, Session, Stream
+from services.simulator.deriv.terms import Terms
+from services.simulator.record import Record
+
+VENUE: Final = "deriv"
+# Clients of a venue that slept see the present, not a burst of the past; history has what they missed.
+MAX_LATE_SECS: Final = 60
+
+
+class Venue:
+    """Holds what all connections share and moves it on, second by second."""
+
+    def __init__(
+        self,
+        market: Market,
+        account: Account,
+        record: Record,
+        clock: VenueClock,
+        token: str,
+        quotas: dict[str, Quota] = QUOTAS,
+    ) -> None:
+        """`market` must stand at the present second; contracts the account kept are stepped up to it."""
+        self.market = market
+        self.account = account
+        self.record = record
+        self.clock = clock
+        self.token = token
+        self.quotas = quotas
+        self.sessions: set[Session] = set()
+        self._watched: set[str] = set()
+        self._user_meter = CallMeter(quotas)
+        for contract in tuple(account.open.values()):
+            account.catch_up(contract, market.present)
+        self._settle()
+
+    def now(self) -> int:
+        """Return the venue's epoch second."""
+        return self.clock.now_ns() // NANOSECONDS
+
+    def connect(self, send: Callable[[bytes], None]) -> Session:
+        """Open a session; `send` queues one text frame."""
+        session = Session(send, CallMeter(self.quotas))
+        self.sessions.add(session)
+        return session
+
+    def disconnect(self, session: Session) -> None:
+        """Forget a session and its streams."""
+        self.sessions.discard(session)
+
+    def log_in(self, session: Session) -> None:
+        """Make a session act for the account; its calls then count with all others of that user."""
+        session.loginid = self.account.loginid
+        session.meter = self._user_meter
+
+    def log_out(self, session: Session) -> None:
+        """Make a session anonymous again."""
+        session.loginid = None
+        session.meter = CallMeter(self.quotas)
+
+    def watch(self, symbol: str) -> None:
+        """Keep the truth record of a symbol from here on, because someone has subscribed to it."""
+        if symbol not in self._watched:
+            self._watched.add(symbol)
+            self._write_tick(self.market.feeds[symbol])
+
+    # --- time --------------------------------------------------------------------------------------------------
+
+    def advance_to(self, epoch: int) -> None:
+        """Live through every second up to `epoch`: ticks, triggers, settlements, then the streams."""
+        for second in range(self.market.present + 1, epoch + 1):
+            self._second(second, streaming=epoch - second <= MAX_LATE_SECS)
+
+    def _second(self, second: int, streaming: bool) -> None:
+        ticked = {feed.symbol.name: feed for feed in self.market.advance(second)}
+        for name in self._watched & ticked.keys():
+            self._write_tick(ticked[name])
+        for contract in self.account.open.values():
+            feed = ticked.get(contract.terms.symbol)
+            if feed is not None:
+                contract.on_tick(feed.last())
+            contract.on_second(second)
+        self._settle()
+        if streaming:
+            for session in self.sessions:
+                for stream in tuple(session.streams.values()):
+                    if stream.symbol in ticked:
+                        session.update(stream)
+
+    def _write_tick(self, feed: Feed) -> None:
+        tick = feed.last()
+        text = feed.symbol.text(tick.quote)
+        self.record.write(VENUE, "tick", feed.symbol.name, tick.epoch, tick.epoch * NANOSECONDS, price=text)
+
+    # --- contracts ---------------------------------------------------------------------------------------------
+
+    def buy(self, terms: Terms) -> Transaction:
+        """Buy a contract; the journal has it before this returns. Raises ApiError (balance) or OSError (disk)."""
+        return self._recorded(self.account.buy(terms), "buy")
+
+    def close(self, contract: Contract, status: str, price: Decimal, time: int, kind: str = "sell") -> Transaction:
+        """Pay out a contract: `kind` sell for a client's sale, settle for the venue's own."""
+        return self._recorded(self.account.close(contract, status, price, time), kind)
+
+    def _settle(self) -> None:
+        for contract in tuple(self.account.open.values()):
+            due = contract.settlement(self.market.present)
+            if due is not None:
+                self.announce(self.close(contract, *due, kind="settle"))
+
+    def _recorded(self, entry: Transaction, kind: str) -> Transaction:
+        self.record.write(
+            VENUE,
+            kind,
+            entry.contract.terms.symbol,
+            entry.transaction_id,
+            entry.time * NANOSECONDS,
+            contract_id=entry.contract.contract_id,
+            amount=str(entry.amount),
+            balance=str(entry.balance),
+        )
+        return entry
+
+    def announce(self, entry: Transaction) -> None:
+        """Tell every logged-in connection of a transaction, on the streams it follows."""
+        closed = entry.action == "sell"
+        for session in self.sessions:
+            for stream in tuple(session.streams.values()):
+                if stream.kind == "transaction":
+                    body = {**views.transaction(entry), "id": stream.id}
+                    session.answer(stream.envelope, "transaction", {"transaction": body}, stream)
+                elif stream.kind == "balance":
+                    session.update(stream)
+                elif closed and stream.contract_id == entry.contract.contract_id:
+                    session.update(stream)
+                    session.forget(stream.id)
+            if not closed and session.follows_all_contracts is not None:
+                self.follow_contract(session, entry.contract, session.follows_all_contracts)
+
+    def follow_contract(self, session: Session, contract: Contract, envelope: Body) -> Stream:
+        """Start the stream of one contract and send its present state."""
+        stream = self.contract_stream(session, contract, envelope)
+        session.update(stream)
+        return stream
+
+    def contract_stream(self, session: Session, contract: Contract, envelope: Body) -> Stream:
+        """Start the stream of one contract. Raises AlreadySubscribed (ApiError)."""
+        feed = self.market.feeds[contract.terms.symbol]
+
+        def render() -> Body:
+            return {"proposal_open_contract": {**views.open_contract(contract, feed, self.now()), "id": stream.id}}
+
+        stream = Stream(
+            kind="proposal_open_contract",
+            key=("proposal_open_contract", contract.contract_id),
+            msg_type="proposal_open_contract",
+            envelope=envelope,
+            render=render,
+            symbol=contract.terms.symbol,
+            contract_id=contract.contract_id,
+        )
+        return session.follow(stream, "proposal_open_contract")
