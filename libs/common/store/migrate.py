@@ -9,11 +9,15 @@ from importlib.resources import files
 from typing import Final
 
 import asyncpg
+from asyncpg.pool import PoolConnectionProxy
 
 from libs.common.store.errors import StoreMismatch
 
 LOCK: Final = 0x636F_6E63_6C61_7665
 """Key of the advisory lock ("conclave")."""
+
+Connection = asyncpg.Connection | PoolConnectionProxy
+"""A connection of one's own, or lent by a pool."""
 
 _NAME = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
 
@@ -40,7 +44,7 @@ def migrations() -> tuple[Migration, ...]:
     return tuple(sorted(found, key=lambda m: m.number))
 
 
-async def migrate(connection: asyncpg.Connection, steps: tuple[Migration, ...] | None = None) -> list[int]:
+async def migrate(connection: Connection, steps: tuple[Migration, ...] | None = None) -> list[int]:
     """Apply what is missing, each in its own transaction; returns the numbers applied.
 
     Raises:

@@ -1,0 +1,148 @@
+"""The store: one pool of connections that outlives a restart of the server, and what is read back from it."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import Final
+
+import asyncpg
+
+from libs.common.store.captured import Captured
+from libs.common.store.errors import StoreError, explained
+from libs.common.store.migrate import migrate
+from libs.common.store.retention import drop_old
+from libs.common.store.rows import Batch
+from libs.common.store.writer import Writer
+from libs.core.types import SECOND, Bar, BarFlag, Nanos, stable_id
+
+CONNECT_S: Final = 5.0
+COMMAND_S: Final = 60.0
+
+FAILURES: Final = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    OSError,
+    TimeoutError,
+    ValueError,
+    TypeError,
+    OverflowError,
+)
+"""What asyncpg and the network may raise; `explained` turns each into a StoreError."""
+
+
+class Store:
+    """PostgreSQL, with or without TimescaleDB. Every method raises a StoreError that says what follows from it."""
+
+    def __init__(self, url: str, connections: int = 3) -> None:
+        self.url = url
+        self._connections = connections
+        self._pool: asyncpg.Pool | None = None
+        self._writer: Writer | None = None
+
+    @property
+    def pool(self) -> asyncpg.Pool:
+        """The pool of an open store."""
+        if self._pool is None:
+            raise StoreError("the store is not open")
+        return self._pool
+
+    @property
+    def staged(self) -> int:
+        """Batches that met rows which were there already."""
+        return self._writer.staged if self._writer else 0
+
+    async def open(self) -> None:
+        """Connect and bring the schema up to date; may be called again after it failed.
+
+        Raises:
+            StoreUnreachable: try again later. StoreRefused, StoreMismatch: a person must act. StoreFull.
+        """
+        try:
+            if self._pool is None:
+                pool = await asyncpg.create_pool(
+                    self.url,
+                    min_size=1,
+                    max_size=self._connections,
+                    timeout=CONNECT_S,
+                    command_timeout=COMMAND_S,
+                    server_settings={"application_name": "conclave"},
+                )
+                self._pool, self._writer = pool, Writer(pool)
+            async with self.pool.acquire() as connection:
+                await migrate(connection)
+        except FAILURES as err:
+            raise explained(err, self.url) from err
+
+    async def close(self) -> None:
+        """Give all connections back; waits two seconds for what is under way."""
+        pool, self._pool, self._writer = self._pool, None, None
+        if pool is None:
+            return
+        try:
+            await asyncio.wait_for(pool.close(), 2.0)
+        except FAILURES:
+            pool.terminate()
+
+    async def ping(self) -> None:
+        """One round trip."""
+        try:
+            await self.pool.fetchval("SELECT 1", timeout=CONNECT_S)
+        except FAILURES as err:
+            raise explained(err, self.url) from err
+
+    async def write(self, batch: Batch) -> None:
+        """All of a batch with the numbers it reaches, or nothing."""
+        assert self._writer is not None, "the store is not open"
+        try:
+            await self._writer.write(batch)
+        except FAILURES as err:
+            raise explained(err, self.url) from err
+
+    async def captured(self) -> Captured:
+        """How far the store has got."""
+        try:
+            return await Captured.load(self.pool)
+        except FAILURES as err:
+            raise explained(err, self.url) from err
+
+    async def drop_old(self, keep: timedelta) -> dict[str, int]:
+        """Remove archive rows that were stored longer ago than `keep`; per table what was removed."""
+        try:
+            return await drop_old(self.pool, keep)
+        except FAILURES as err:
+            raise explained(err, self.url) from err
+
+    async def bars(self, venue: str, symbol: str, interval_s: int, count: int, end: Nanos = 0) -> list[Bar]:
+        """The newest `count` stored bars that end at or before `end` (0 = no bound), oldest first."""
+        last_open = end - interval_s * SECOND if end else 2**62
+        try:
+            rows = await self.pool.fetch(
+                "SELECT * FROM bars WHERE venue = $1 AND symbol = $2 AND interval_s = $3 AND open_time <= $4 "
+                "ORDER BY open_time DESC LIMIT $5",
+                *(venue, symbol, interval_s, last_open, count),
+            )
+        except FAILURES as err:
+            raise explained(err, self.url) from err
+        return [_bar(row) for row in reversed(rows)]
+
+
+def _bar(row: asyncpg.Record) -> Bar:
+    key = (row["venue"], row["symbol"], row["interval_s"], row["open_time"])
+    return Bar(
+        id=stable_id("stored-bar", *key),
+        ts_event=row["open_time"] + row["interval_s"] * SECOND,
+        venue=row["venue"],
+        symbol=row["symbol"],
+        interval_s=row["interval_s"],
+        open_time=row["open_time"],
+        open=row["open"],
+        high=row["high"],
+        low=row["low"],
+        close=row["close"],
+        volume=row["volume"],
+        buy_volume=row["buy_volume"],
+        trades=row["trades"],
+        flags=row["flags"] | BarFlag.HISTORY.value,
+        last_seq=row["last_seq"],
+    )

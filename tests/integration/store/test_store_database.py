@@ -1,0 +1,84 @@
+"""Opening the store: migrations by several at once, schemas that do not fit, and what a person reads when it fails."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import asyncpg
+import pytest
+
+from libs.common.embedded.ports import free_port
+from libs.common.store import Store, StoreFull, StoreMismatch, StoreRefused, StoreUnreachable
+from libs.common.store.errors import explained
+from libs.common.store.migrate import Migration, migrate, migrations
+
+TABLES = (
+    *("ticks", "bars", "features", "forecasts", "signals", "verdicts", "equity", "orders", "fills"),
+    *("positions", "models", "bots", "accounts", "audit", "captured"),
+)
+
+
+async def test_services_that_start_together_migrate_once(database_url: str) -> None:
+    stores = [Store(database_url) for _ in range(4)]
+    await asyncio.gather(*(store.open() for store in stores))
+    applied = await stores[0].pool.fetch("SELECT number FROM schema_migrations ORDER BY number")
+    assert [row["number"] for row in applied] == [step.number for step in migrations()]
+    for table in TABLES:
+        assert await stores[0].pool.fetchval(f"SELECT count(*) FROM {table}") == 0
+    await asyncio.gather(*(store.close() for store in stores))
+
+
+async def test_opening_again_changes_nothing(store: Store) -> None:
+    async with store.pool.acquire() as connection:
+        assert await migrate(connection) == []
+    await store.open()
+    await store.ping()
+
+
+async def test_a_failing_migration_leaves_no_trace_and_can_be_corrected(database_url: str) -> None:
+    connection = await asyncpg.connect(database_url)
+    good = Migration(1, "good", "CREATE TABLE good (a int)")
+    broken = Migration(2, "broken", "CREATE TABLE half (a int); SELECT nonsense")
+    with pytest.raises(asyncpg.PostgresError):
+        await migrate(connection, (good, broken))
+    assert await connection.fetchval("SELECT to_regclass('half')") is None
+    corrected = replace(broken, sql="CREATE TABLE half (a int)")
+    assert await migrate(connection, (good, corrected)) == [2]
+    await connection.close()
+
+
+async def test_a_changed_or_unknown_migration_is_refused_in_one_line(database_url: str) -> None:
+    connection = await asyncpg.connect(database_url)
+    first, second = Migration(1, "first", "SELECT 1"), Migration(2, "second", "SELECT 2")
+    await migrate(connection, (first, second))
+    with pytest.raises(StoreMismatch, match=r"0001_first.sql differs"):
+        await migrate(connection, (replace(first, sql="SELECT 3"), second))
+    with pytest.raises(StoreMismatch, match="0002, which this program does not know"):
+        await migrate(connection, (first,))
+    await connection.close()
+
+
+async def test_a_wrong_password_is_one_line_that_names_the_setting(database_url: str) -> None:
+    with pytest.raises(StoreRefused) as caught:
+        await Store(database_url.replace(":secret@", ":wrong@")).open()
+    assert "refused the login of user conclave" in str(caught.value)
+    assert "platform.database_url" in str(caught.value)
+    assert "wrong" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+async def test_a_missing_database_is_said_to_be_missing(database_url: str) -> None:
+    with pytest.raises(StoreRefused, match="no such database"):
+        await Store(database_url + "x").open()
+
+
+async def test_nobody_listening_is_unreachable() -> None:
+    with pytest.raises(StoreUnreachable, match="cannot be reached"):
+        await Store(f"postgresql://conclave:secret@127.0.0.1:{free_port()}/conclave").open()
+
+
+def test_a_full_disk_is_told_from_an_outage() -> None:
+    full = explained(asyncpg.DiskFullError("could not extend file: No space left on device"), "postgresql://h:1/d")
+    assert isinstance(full, StoreFull)
+    assert "make room" in str(full)
