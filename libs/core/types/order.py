@@ -80,6 +80,7 @@ class Fill(Event, tag="fill.v1", frozen=True, kw_only=True):
         fee, spread_cost, slippage_cost: each part in `currency`; spread and slippage are already in the price.
         latency_ms: modelled (paper) or measured (live) time from acceptance to execution, data clock.
         realised: P&L realised by it after fees, in `currency`.
+        multiplier: leverage of the contract; 0 for spot. With it a ledger of fills alone rebuilds every position.
     """
 
     intent_id: str
@@ -102,6 +103,7 @@ class Fill(Event, tag="fill.v1", frozen=True, kw_only=True):
     position_id: str
     reason: str
     exploring: bool = True
+    multiplier: int = 0
 
 
 class Position(Event, tag="position.v1", frozen=True, kw_only=True):
@@ -112,6 +114,7 @@ class Position(Event, tag="position.v1", frozen=True, kw_only=True):
         notional: exposure in `currency` at entry price (price x quantity, or stake x multiplier).
         risk: loss in `currency` if stopped at `stop_price`, costs left out.
         unrealised, realised: P&L in `currency`; realised is after fees.
+        multiplier: leverage of the contract; 0 for spot.
     """
 
     position_id: str
@@ -133,6 +136,7 @@ class Position(Event, tag="position.v1", frozen=True, kw_only=True):
     realised: Decimal = Decimal(0)
     opened: Nanos
     venue_position_id: str = ""
+    multiplier: int = 0
 
     @property
     def is_open(self) -> bool:
