@@ -42,6 +42,7 @@ class Record:
         self._timer: asyncio.TimerHandle | None = None
         self._last: dict[Series, int] = {}
         self._file: int | None = None
+        self.lines = 0
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
@@ -75,6 +76,7 @@ class Record:
         """Append one line unless this series already reached `seq`; returns whether it was new."""
         if not self._remember((venue, kind, symbol, str(fields.get("interval", ""))), seq):
             return False
+        self.lines += 1
         if self._file is None:
             return True
         line = {"venue": venue, "kind": kind, "symbol": symbol, "seq": seq, "ts": ts_ns, **fields}

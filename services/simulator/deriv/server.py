@@ -17,10 +17,9 @@ from services.simulator.deriv.dispatch import handle
 from services.simulator.deriv.market import Market
 from services.simulator.deriv.venue import Venue
 from services.simulator.record import Record
-from services.simulator.settings import new_secret
+from services.simulator.state import SimulatorStateError, State
 
 PATH: Final = "/websockets/v3"
-STATE_FILE: Final = "deriv.json"
 JOURNAL_FILE: Final = "deriv-journal.jsonl"
 IDLE_SECS: Final = 120.0
 MAX_WAITING_FRAMES: Final = 20_000
@@ -28,77 +27,50 @@ MAX_WAITING_FRAMES: Final = 20_000
 TICK_DELAY_SECS: Final = 0.01
 
 
-class SimulatorStateError(Exception):
-    """The kept state cannot be used; the message says what to do."""
-
-
-class State(msgspec.Struct, frozen=True, kw_only=True):
-    """What fixes the venue across restarts: seed and anchor of the price paths, the account and its token."""
-
-    seed: int
-    anchor_epoch: int
-    loginid: str
-    token: str
-
-
-def load_state(state_dir: Path | None, seed: int, token: str | None, now: int) -> State:
-    """Read the kept state, or make one anchored at second `now`.
-
-    Raises SimulatorStateError when the folder belongs to another seed or its file is damaged, OSError when it
-    cannot be written.
-    """
-    fresh = State(seed=seed, anchor_epoch=now, loginid="VRTC1859315", token=token or new_secret("demo-"))
-    if state_dir is None:
-        return fresh
-    path = state_dir / STATE_FILE
-    state = fresh
-    if path.exists():
-        try:
-            kept = msgspec.json.decode(path.read_bytes(), type=State)
-        except msgspec.DecodeError as error:
-            raise SimulatorStateError(f"{path} is damaged ({error}): remove the folder to start a new market") from None
-        if kept.seed != seed:
-            raise SimulatorStateError(
-                f"{state_dir} holds a market of seed {kept.seed}, asked is {seed}: use that seed or another folder"
-            )
-        state = msgspec.structs.replace(kept, token=token or kept.token)
-    state_dir.mkdir(parents=True, exist_ok=True)
-    beside = path.with_suffix(".new")
-    beside.touch(mode=0o600)
-    beside.write_bytes(msgspec.json.encode(state))
-    beside.replace(path)
-    return state
-
-
 class DerivServer:
-    """The venue behind an aiohttp application; `start` and `stop` run its clock."""
+    """The venue on its own port; `start` and `stop` bind it and run its clock."""
 
-    def __init__(self, venue: Venue, journal: Journal) -> None:
+    def __init__(self, venue: Venue, journal: Journal, host: str, port: int) -> None:
+        """A `port` of 0 takes a free one, known after `start`."""
         self.venue = venue
+        self.port = port
+        self._host = host
         self._journal = journal
+        self._runner: web.AppRunner | None = None
         self._clock_task: asyncio.Task[None] | None = None
         self._sockets: set[web.WebSocketResponse] = set()
         self.app = web.Application()
         self.app.router.add_get(PATH, self._connection)
 
+    @property
+    def url(self) -> str:
+        """The WebSocket address, without app_id."""
+        return f"ws://{self._host}:{self.port}{PATH}"
+
     async def start(self) -> None:
-        """Begin to tick."""
+        """Bind the port and begin to tick. Raises OSError when the port is taken."""
+        self._runner = web.AppRunner(self.app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, self._host, self.port).start()
+        self.port = self._runner.addresses[0][1]
         self._clock_task = asyncio.create_task(self._run_clock(), name="deriv clock")
 
     async def stop(self) -> None:
-        """Stop ticking, close every connection and the journal."""
+        """Stop ticking, close every connection, the port and the journal; safe to call twice."""
         if self._clock_task is not None:
             self._clock_task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._clock_task
-        for socket in tuple(self._sockets):
-            await socket.close(code=WSCloseCode.GOING_AWAY, message=b"simulator stops")
+            await asyncio.gather(self._clock_task, return_exceptions=True)
+        closing = (socket.close(code=WSCloseCode.GOING_AWAY, message=b"simulator stops") for socket in self._sockets)
+        await asyncio.gather(*closing, return_exceptions=True)
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
         self._journal.close()
 
-    async def failed(self) -> None:
-        """Wait until the clock ends by itself, and raise what ended it (a full disk, say)."""
-        if self._clock_task is not None:
-            await asyncio.shield(self._clock_task)
+    def failure(self) -> BaseException | None:
+        """Return what ended the clock (a full disk, say), or None while it runs."""
+        task = self._clock_task
+        return task.exception() if task is not None and task.done() and not task.cancelled() else None
 
     async def _run_clock(self) -> None:
         clock = self.venue.clock
@@ -152,16 +124,23 @@ async def _write(socket: web.WebSocketResponse, waiting: asyncio.Queue[bytes]) -
 
 
 def make_server(
-    *, clock: VenueClock, record: Record, seed: int, token: str | None = None, state_dir: Path | None = None
+    state: State,
+    *,
+    clock: VenueClock,
+    record: Record,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    state_dir: Path | None = None,
 ) -> DerivServer:
-    """Build the venue from its kept state, or a new one.
+    """Build the venue that `state` fixes, with the account its journal in `state_dir` holds.
 
-    Raises SimulatorStateError and OSError (see load_state), msgspec.DecodeError when the journal is damaged.
+    Raises SimulatorStateError when the journal is damaged, OSError when it cannot be opened.
     """
-    now = clock.now_ns() // NANOSECONDS
-    state = load_state(state_dir, seed, token, now)
     market = Market(state.seed, state.anchor_epoch)
-    market.advance(now)
+    market.advance(clock.now_ns() // NANOSECONDS)
     journal = Journal(state_dir / JOURNAL_FILE if state_dir else None)
-    account = Account(state.loginid, market, journal)
-    return DerivServer(Venue(market, account, record, clock, state.token), journal)
+    try:
+        account = Account(state.loginid, market, journal)
+    except msgspec.DecodeError as error:
+        raise SimulatorStateError(f"{JOURNAL_FILE} is damaged ({error}): remove the folder to start anew") from None
+    return DerivServer(Venue(market, account, record, clock, state.token), journal, host, port)

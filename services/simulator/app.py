@@ -1,0 +1,152 @@
+"""Composition of the simulator: both venues, the truth record, a health port, and how clients find them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+from aiohttp import web
+from prometheus_client import CollectorRegistry, Gauge, generate_latest
+
+from services.simulator.binance.server import BinanceSimulator
+from services.simulator.clock import NANOSECONDS, LiveClock
+from services.simulator.deriv.server import DerivServer, make_server
+from services.simulator.record import Record
+from services.simulator.settings import SimulatorOptions
+from services.simulator.state import load_state, write_private
+
+RECORD_FILE: Final = "record.jsonl"
+FACTS_FILE: Final = "simulator.json"
+WATCH_SECONDS: Final = 0.5
+
+
+class SimulatorFailed(Exception):
+    """A venue stopped by itself; the message says why."""
+
+
+class Simulator:
+    """Everything one simulator process serves; `describe` tells how to reach it once started."""
+
+    def __init__(self, options: SimulatorOptions) -> None:
+        """Raises SimulatorStateError, OSError (state folder) or DataError (recorded data)."""
+        self.options = options
+        clock = LiveClock()
+        self.state = load_state(options, clock.now_ns() // NANOSECONDS)
+        self.record = Record(options.state_dir / RECORD_FILE if options.state_dir else None)
+        self.deriv: DerivServer = make_server(
+            self.state,
+            clock=clock,
+            record=self.record,
+            host=options.host,
+            port=options.deriv_port,
+            state_dir=options.state_dir,
+        )
+        self.binance = BinanceSimulator(options, self.record, clock, anchor_epoch=self.state.anchor_epoch)
+        self._http = web.AppRunner(self._health_app(), access_log=None, handle_signals=False)
+        self._http_port = 0
+
+    async def start(self) -> None:
+        """Bind the three ports and begin. Raises OSError naming the port when one is taken."""
+        await self._bound("deriv", self.options.deriv_port, self.deriv.start())
+        await self._bound("binance", self.options.binance_port, self.binance.start())
+        await self._http.setup()
+        site = web.TCPSite(self._http, self.options.host, self.options.http_port)
+        await self._bound("http", self.options.http_port, site.start())
+        self._http_port = self._http.addresses[0][1]
+        if self.options.state_dir is not None:
+            write_private(self.options.state_dir / FACTS_FILE, msgspec.json.encode(self.describe()))
+
+    async def _bound(self, name: str, port: int, starting: Any) -> None:
+        try:
+            await starting
+        except OSError as error:
+            reason = f"port {port} cannot be used: {error.strerror}; set {name}_port"
+            raise OSError(error.errno, reason) from None
+
+    async def stop(self) -> None:
+        """Close connections, ports and files; what is kept continues at the next start."""
+        await asyncio.gather(self.deriv.stop(), self.binance.stop(), self._http.cleanup())
+        self.record.close()
+
+    def describe(self) -> dict[str, Any]:
+        """Return URLs, credentials and what is played."""
+        return {
+            "deriv_url": self.deriv.url,
+            "binance_rest_url": self.binance.rest_url,
+            "binance_ws_url": self.binance.ws_url,
+            "http_url": f"http://{self.options.host}:{self._http_port}",
+            "token": self.state.token,
+            "key": self.state.key,
+            "secret": self.state.secret,
+            "pid": os.getpid(),
+            "data": str(self.options.data) if self.options.data else None,
+            "speed": self.options.speed,
+            "mode": self.binance.feed.mode,
+        }
+
+    def failure(self) -> str | None:
+        """Return why a venue stopped by itself, or None."""
+        error = self.deriv.failure()
+        return f"the Deriv clock stopped: {error}" if error is not None else None
+
+    # --- health ------------------------------------------------------------------------------------------------
+
+    def _health_app(self) -> web.Application:
+        registry = CollectorRegistry()
+        venue = self.deriv.venue
+        for name, meaning, read in (
+            ("deriv_connections", "Open Deriv connections", lambda: len(venue.sessions)),
+            ("deriv_open_contracts", "Deriv contracts neither sold nor settled", lambda: len(venue.account.open)),
+            ("deriv_present_seconds", "Epoch second the Deriv market has reached", lambda: venue.market.present),
+            ("record_lines", "Lines of the truth record written by this process", lambda: self.record.lines),
+        ):
+            Gauge(f"conclave_simulator_{name}", meaning, registry=registry).set_function(read)
+
+        async def alive(_: web.Request) -> web.Response:
+            return web.json_response({"status": "alive"})
+
+        async def ready(_: web.Request) -> web.Response:
+            failure = self.failure()
+            body = {"ready": failure is None, "reasons": [failure] if failure else []}
+            return web.json_response(body, status=503 if failure else 200)
+
+        async def metrics(_: web.Request) -> web.Response:
+            return web.Response(body=generate_latest(registry), headers={"Content-Type": "text/plain; version=0.0.4"})
+
+        app = web.Application()
+        app.add_routes([web.get("/healthz", alive), web.get("/readyz", ready), web.get("/metrics", metrics)])
+        return app
+
+
+async def serve(
+    options: SimulatorOptions,
+    on_ready: Callable[[dict[str, Any]], None] | None = None,
+    stop: asyncio.Event | None = None,
+) -> None:
+    """Run the simulator until SIGTERM, SIGINT or `stop`; `on_ready` gets `describe()` once the ports are bound.
+
+    Raises SimulatorStateError, DataError, OSError (port, folder, disk) and SimulatorFailed.
+    """
+    stop = stop or asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    simulator = Simulator(options)
+    try:
+        await simulator.start()
+        if on_ready is not None:
+            on_ready(simulator.describe())
+        while not stop.is_set():
+            failure = simulator.failure()
+            if failure is not None:
+                raise SimulatorFailed(failure)
+            try:
+                await asyncio.wait_for(stop.wait(), WATCH_SECONDS)
+            except TimeoutError:
+                continue
+    finally:
+        await simulator.stop()
