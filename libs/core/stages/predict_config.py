@@ -1,0 +1,53 @@
+"""What the predict stage is built from, as JSON in the journal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+
+class SeriesConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """One symbol on one bar length, in seconds, that is forecast and traded."""
+
+    venue: str
+    symbol: str
+    interval_s: int
+
+
+class StrategyConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """One strategy with its settings; empty `symbols` and `intervals_s` mean all that are configured."""
+
+    name: str
+    params: dict[str, Any] = {}
+    symbols: tuple[str, ...] = ()
+    intervals_s: tuple[int, ...] = ()
+
+    def covers(self, series: SeriesConfig) -> bool:
+        """Whether it trades this series."""
+        return (not self.symbols or series.symbol in self.symbols) and (
+            not self.intervals_s or series.interval_s in self.intervals_s
+        )
+
+
+class PredictConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """What the stage is built from; JSON of it rebuilds the same stage in a replay.
+
+    Attributes:
+        cost_bps: one round trip per venue, in basis points of the price.
+        stale_after_s: a bar older than this at its venue's data clock is stale (its own interval if that is longer).
+        min_health: below this feed score agents abstain.
+    """
+
+    series: tuple[SeriesConfig, ...]
+    feature_set: str = "core20"
+    agents: tuple[str, ...] = ("volatility", "direction", "regime")
+    min_confidence: float = 0.55
+    max_disagreement: float = 0.40
+    min_health: float = 0.7
+    stale_after_s: float = 10.0
+    min_bars: int = 200
+    learning_rate: float = 0.05
+    l2: float = 1e-3
+    strategies: tuple[StrategyConfig, ...] = ()
+    cost_bps: dict[str, float] = {}
