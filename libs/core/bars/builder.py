@@ -1,0 +1,222 @@
+"""Bars of one symbol from its prints: every interval in step, each bar closed once and never changed."""
+
+from __future__ import annotations
+
+import math
+from bisect import insort
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from libs.core.bars.forming import Forming
+from libs.core.types import MILLISECOND, SECOND, Bar, BarFlag, Nanos, Trade
+
+NOTHING: Final[tuple[Bar, ...]] = ()
+
+TIMER: Final[Nanos] = 250 * MILLISECOND
+MAX_EMPTY: Final = 600
+"""Longest run of empty base bars that is written out (ten minutes of 1 s bars); a longer silence is one jump."""
+
+
+class BarBuilder:
+    """Builds the bars of one symbol for several intervals.
+
+    The greatest common divisor of the intervals is the base; longer bars are put together from closed base bars, so
+    they agree with them by construction. The base slot [open, end) is always the one after the last closed bar: prints
+    before it are late, prints after its end close it. A bar comes out only when its beginning was seen.
+
+    Attributes:
+        late, duplicates: prints counted since start.
+        last_seq: newest venue sequence taken.
+    """
+
+    def __init__(
+        self,
+        venue: str,
+        symbol: str,
+        intervals_s: Sequence[int],
+        *,
+        timer: Nanos = TIMER,
+        max_empty: int = MAX_EMPTY,
+    ) -> None:
+        """`timer`: a bar closes this long (data time, ns) after its end without a print.
+
+        Raises:
+            ValueError: no interval, or one that is not positive.
+        """
+        if not intervals_s or min(intervals_s) <= 0:
+            raise ValueError("bars need at least one positive interval in seconds")
+        wanted = sorted(set(intervals_s))
+        base_s = math.gcd(*wanted)
+        self.base: Nanos = base_s * SECOND
+        self.late = 0
+        self.duplicates = 0
+        self.last_seq = 0
+        self._emits_base = base_s == wanted[0]
+        self._timer = timer
+        self._max_empty = max_empty
+        self._slot = Forming(venue, symbol, self.base)
+        self._levels = [Forming(venue, symbol, s * SECOND) for s in wanted if s != base_s]
+        self._open: Nanos = 0
+        self._end: Nanos = 0
+        self._prints: list[Trade] = []
+        self._complete_from: Nanos | None = None
+        self._missing_from: Nanos = 0
+        self._missing_to: Nanos = 0
+
+    @property
+    def open_time(self) -> Nanos:
+        """Opening time of the base bar in progress: everything before is closed. 0 before the first print."""
+        return self._open
+
+    @property
+    def next_close(self) -> Nanos | None:
+        """Data time at which `close_due` would close the next bar; None before the first print."""
+        return self._end + self._timer if self._end else None
+
+    def seed(self, bars: Sequence[Bar], from_time: Nanos) -> None:
+        """Begin at `from_time` (a multiple of the base) with what came before: closed base bars, oldest first.
+
+        Only the unbroken run of `bars` that ends at `from_time` counts; longer bars that it covers from their
+        beginning will come out whole. None of `bars` is emitted.
+
+        Raises:
+            ValueError: prints have been taken, or `from_time` is no multiple of the base.
+        """
+        if self._end or from_time % self.base:
+            raise ValueError("seed before the first print, at a multiple of the base interval")
+        run: list[Bar] = []
+        expected = from_time
+        for bar in reversed(bars):
+            if bar.open_time != expected - self.base:
+                break
+            run.append(bar)
+            expected = bar.open_time
+        self._begin(expected)
+        self._complete_from = expected
+        for bar in reversed(run):
+            self._slot.close = bar.close
+            self._rise(bar, 0, [])
+            self._begin(bar.open_time + self.base)
+
+    def update(self, trade: Trade, recv_ns: Nanos = 0) -> Sequence[Bar]:
+        """Take a print; the bars that it closes, oldest first, shorter before longer. `recv_ns` is stamped on them."""
+        seq = trade.seq
+        if seq:
+            if seq <= self.last_seq:
+                self.duplicates += 1
+                return NOTHING
+            self.last_seq = seq
+        stamp = trade.ts_event
+        closed: Sequence[Bar] = NOTHING
+        if stamp >= self._end:
+            closed = self._advance(stamp, 0, recv_ns)
+        elif stamp < self._open:
+            self.late += 1
+            return closed
+        self._slot.add(trade)
+        self._prints.append(trade)
+        return closed
+
+    def merge(self, trades: Iterable[Trade]) -> None:
+        """Put in prints that history had and the stream lacked, by sequence; those of closed bars count as late.
+
+        Raises:
+            ValueError: a print lies beyond the open bar; hand that one to `update`.
+        """
+        fresh = False
+        present = {trade.seq for trade in self._prints}
+        for trade in trades:
+            if trade.ts_event >= self._end:
+                raise ValueError("a print beyond the open bar belongs to update")
+            if trade.ts_event < self._open:
+                self.late += 1
+            elif trade.seq in present:
+                self.duplicates += 1
+            else:
+                insort(self._prints, trade, key=lambda kept: kept.seq)
+                present.add(trade.seq)
+                fresh = True
+        if fresh:
+            self.last_seq = max(self.last_seq, self._prints[-1].seq)
+            self._slot.begin(self._open)
+            for trade in self._prints:
+                self._slot.add(trade)
+
+    def close_due(self, now: Nanos) -> Sequence[Bar]:
+        """The bars whose end the data clock `now` has passed by the timer."""
+        if not self._end or now < self._end + self._timer:
+            return NOTHING
+        return self._advance(now - self._timer, BarFlag.TIMER, 0)
+
+    def mark_missing(self, start: Nanos, end: Nanos) -> None:
+        """Prints in [start, end) are lost for good: every bar of that time that is still open gets GAP."""
+        if self._missing_to <= self._open:
+            self._missing_from = start
+        self._missing_from = min(self._missing_from, start)
+        self._missing_to = max(self._missing_to, end)
+
+    def _begin(self, open_time: Nanos) -> None:
+        self._open, self._end = open_time, open_time + self.base
+        self._slot.begin(open_time)
+        self._prints = []
+        for level in self._levels:
+            if level.parts == 0:
+                level.begin(open_time - open_time % level.interval)
+
+    def _advance(self, stamp: Nanos, flags: int, recv_ns: Nanos) -> Sequence[Bar]:
+        """Close everything that ends at or before `stamp`; the slot that holds it is open afterwards."""
+        target = stamp - stamp % self.base
+        if not self._end:
+            self._begin(target)
+            self._complete_from = target + self.base
+            return NOTHING
+        closed: list[Bar] = []
+        self._close_slot(flags, recv_ns, closed)
+        if (target - self._open) // self.base > self._max_empty:
+            self._jump(target, flags, recv_ns, closed)
+        while self._open < target:
+            self._close_slot(flags, recv_ns, closed)
+        return closed
+
+    def _close_slot(self, flags: int, recv_ns: Nanos, closed: list[Bar]) -> None:
+        slot = self._slot
+        if self._open < self._missing_to and self._end > self._missing_from:
+            flags |= BarFlag.GAP
+        if slot.trades == 0:
+            if slot.close == 0.0:  # no price is known yet: there is no bar to speak of
+                self._begin(self._end)
+                self._complete_from = self._open
+                return
+            slot.flatten()
+        bar = slot.closed(flags, recv_ns)
+        if self._emits_base and self._is_complete(bar.open_time):
+            closed.append(bar)
+        self._rise(bar, recv_ns, closed)
+        self._begin(self._end)
+
+    def _rise(self, bar: Bar, recv_ns: Nanos, closed: list[Bar]) -> None:
+        """Hand a closed base bar to the longer ones, and close those that it completes."""
+        for level in self._levels:
+            level.absorb(bar)
+            if bar.ts_event == level.open_time + level.interval:
+                self._close_level(level, bar.flags & BarFlag.TIMER, recv_ns, closed)
+
+    def _close_level(self, level: Forming, flags: int, recv_ns: Nanos, closed: list[Bar]) -> None:
+        if self._is_complete(level.open_time):
+            closed.append(level.closed(flags, recv_ns))
+        level.begin(level.open_time + level.interval)
+
+    def _is_complete(self, open_time: Nanos) -> bool:
+        return self._complete_from is not None and open_time >= self._complete_from
+
+    def _jump(self, target: Nanos, flags: int, recv_ns: Nanos, closed: list[Bar]) -> None:
+        """Skip a silence too long to write out: bars cut short by it, and the first after it, carry GAP."""
+        for level in self._levels:
+            if level.parts == 0:
+                continue
+            level.flags |= BarFlag.GAP
+            if level.open_time + level.interval <= target:
+                self._close_level(level, flags, recv_ns, closed)
+        closed.sort(key=lambda bar: (bar.ts_event, bar.interval_s))
+        self._begin(target)
+        self.mark_missing(target, target + self.base)
