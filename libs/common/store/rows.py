@@ -47,7 +47,12 @@ class Batch:
     @property
     def size(self) -> int:
         """Rows held."""
-        return sum(map(len, self.rows.values())) + sum(map(len, self.upserts.values()))
+        return sum(self.counts().values())
+
+    def counts(self) -> dict[str, int]:
+        """Rows held per table."""
+        appended = {table.name: len(rows) for table, rows in self.rows.items()}
+        return appended | {projection.name: len(rows) for projection, rows in self.upserts.items()}
 
     def add(self, received: Received) -> None:
         """The rows of a message, and the message as captured; a kind without a table is only captured."""

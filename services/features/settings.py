@@ -1,0 +1,45 @@
+"""The service's part of the configuration, as the core stage and the archive want it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import msgspec
+
+from libs.common.settings import Settings
+from libs.core.stages.features import FeaturesConfig, FeaturesSymbol
+from libs.core.types import interval_seconds
+
+
+class ArchiveSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """How the archive writes: at most `rows` a batch, at least every `flush_s` seconds; rows live for `keep`."""
+
+    rows: int = 5_000
+    flush_s: float = 0.5
+    keep: timedelta = timedelta(days=30)
+
+
+def stage_config(settings: Settings) -> FeaturesConfig:
+    """Vectors for every symbol on the intervals on which strategies run."""
+    return FeaturesConfig(
+        set=settings.features.set,
+        symbols=tuple(
+            FeaturesSymbol(
+                venue=venue.name,
+                symbol=entry.symbol,
+                intervals_s=tuple(sorted({interval_seconds(text) for text in entry.trade_intervals})),
+            )
+            for venue in settings.data.venues
+            for entry in venue.symbols
+        ),
+    )
+
+
+def archive_settings(settings: Settings) -> ArchiveSettings:
+    """The archive's settings."""
+    chosen = settings.features
+    return ArchiveSettings(
+        rows=chosen.archive_batch_rows,
+        flush_s=chosen.archive_flush_s,
+        keep=timedelta(days=chosen.retention_days),
+    )
