@@ -84,7 +84,7 @@ class DerivMarketData:
             asyncio.create_task(feed.keep_hours(connection, codec)),
         ]
         try:
-            return await connection.ended
+            return await asyncio.shield(connection.ended)
         finally:
             for task in tasks:
                 task.cancel()
