@@ -1,0 +1,45 @@
+"""What predict measures of itself."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Final
+
+from prometheus_client import Counter, Histogram
+
+from libs.core.types import Event, Features, Forecast, Signal
+
+_BUCKETS: Final = (20e-6, 50e-6, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 5e-2, 0.1, 0.5, 1.0, 5.0)
+
+APPLY = Histogram(
+    "conclave_predict_apply_seconds",
+    "From a feature vector to its forecasts and signals, in the stage",
+    buckets=_BUCKETS,
+)
+ARRIVAL = Histogram(
+    "conclave_predict_arrival_to_forecast_seconds",
+    "From the arrival of the message that closed the bar to the forecasts",
+    buckets=_BUCKETS,
+)
+FORECASTS = Counter("conclave_predict_forecasts_total", "Forecasts in which an agent spoke", ["agent"])
+ABSTENTIONS = Counter("conclave_predict_abstentions_total", "Forecasts in which it did not", ["agent", "reason"])
+SIGNALS = Counter("conclave_predict_signals_total", "Signals", ["strategy", "action"])
+WARMUP_BARS = Counter("conclave_predict_warmup_bars_total", "Bars of history taken at start", ["venue"])
+
+
+def observe(event: Event, outputs: Sequence[Event], seconds: float) -> None:
+    """Count what one input led to."""
+    if not isinstance(event, Features):
+        return
+    APPLY.observe(seconds)
+    if event.ts_recv:
+        ARRIVAL.observe(max(0.0, (time.time_ns() - event.ts_recv) / 1e9))
+    for output in outputs:
+        if isinstance(output, Forecast):
+            if output.abstention is None:
+                FORECASTS.labels(output.agent).inc()
+            else:
+                ABSTENTIONS.labels(output.agent, output.abstention.value).inc()
+        elif isinstance(output, Signal):
+            SIGNALS.labels(output.strategy, output.action.value).inc()
