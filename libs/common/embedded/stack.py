@@ -62,6 +62,7 @@ class Stack:
         self.children: dict[str, Child] = {}
         self.ready_at: dict[str, float] = {}
         self.lost_readiness: dict[str, list[str]] = {}
+        self.not_ready_now: set[str] = set()
         self.nats_url = ""
         self._lock: IO[str] | None = None
 
@@ -103,6 +104,15 @@ class Stack:
             raise StackError(f"a stack already runs in {self.var}; stop it first (conclave stop)") from None
         for name in (*SERVICES, runtime.STACK_FILE.removesuffix(".json")):
             (folder / f"{name}.json").unlink(missing_ok=True)
+
+    @staticmethod
+    def check_unlocked(var: Path) -> None:
+        """Raises StackError when a stack runs in `var`."""
+        with (runtime.run_dir(var) / "lock").open("a+") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise StackError(f"a stack already runs in {var}; stop it first (conclave stop)") from None
 
     def _check_disk(self) -> None:
         stats = os.statvfs(self.var)
@@ -227,9 +237,10 @@ class Stack:
         """Note every service that does not stay ready, until cancelled."""
         while True:
             await asyncio.sleep(every_s)
-            for name, reasons in (await self.readiness()).items():
-                if reasons:
-                    self.lost_readiness[name] = reasons
+            states = await self.readiness()
+            self.not_ready_now = {name for name, reasons in states.items() if reasons}
+            for name in self.not_ready_now:
+                self.lost_readiness[name] = states[name]
 
     # stop ------------------------------------------------------------------------------------------------------------
 

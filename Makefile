@@ -1,0 +1,73 @@
+# Conclave: `make demo` sets up and runs everything; `make test` sets up and passes the tests. Needs Python 3.11 and make.
+SHELL := /bin/bash
+.DELETE_ON_ERROR:
+.PHONY: setup demo test lint format coverage bench bench-peers lock clean help
+
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.conclave-stamp
+LOCK_HASH := $(shell cat requirements.lock pyproject.toml 2>/dev/null | cksum | tr ' ' '-')
+UV_VERSION := 0.13.8
+# uv does not read PIP_FIND_LINKS; it must, so that torch is the CPU build where a folder of wheels is given.
+FIND_LINKS := $(foreach link,$(PIP_FIND_LINKS),--find-links $(link))
+
+help:
+	@echo "make demo [MINUTES=2] [DATA=PATH] [SPEED=1]   run the whole house embedded, on paper"
+	@echo "make test                                     the tests"
+	@echo "make lint | coverage | bench [ONLY=name]      quality gates and measurements"
+
+setup:
+	@if [ -x $(BIN)/python ] && [ "$$(cat $(STAMP) 2>/dev/null)" = "$(LOCK_HASH)" ]; then exit 0; fi; \
+	set -e; \
+	py="$$(command -v $(PYTHON) || command -v python3)" || { echo "setup: Python 3.11 is missing; install it, or give make PYTHON=/path/to/python3.11"; exit 1; }; \
+	"$$py" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "setup: $$py is not Python 3.11; install it, or give make PYTHON=/path/to/python3.11"; exit 1; }; \
+	echo "setup: making $(VENV)"; \
+	"$$py" -m venv $(VENV); \
+	if $(BIN)/python -m pip install -q --disable-pip-version-check uv==$(UV_VERSION) \
+	   && $(BIN)/uv pip install -q --python $(BIN)/python --compile-bytecode $(FIND_LINKS) -r requirements.lock \
+	   && $(BIN)/uv pip install -q --python $(BIN)/python --no-deps --no-build-isolation -e .; then :; \
+	else \
+	  echo "setup: uv failed, falling back to pip"; \
+	  $(BIN)/python -m pip install -q --disable-pip-version-check -r requirements.lock; \
+	  $(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .; \
+	fi; \
+	echo "setup: compiling kernels"; \
+	$(BIN)/python -m libs.core.warm; \
+	echo "$(LOCK_HASH)" > $(STAMP); \
+	echo "setup: done"
+
+DEMO_ARGS := $(if $(MINUTES),--minutes $(MINUTES)) $(if $(DATA),--data $(DATA)) $(if $(SPEED),--speed $(SPEED)) $(if $(SEED),--seed $(SEED))
+demo: setup
+	@$(BIN)/python cli.py demo $(DEMO_ARGS)
+
+test: setup
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup tests
+
+lint: setup
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: setup
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+# Kernels run as plain Python here, so that their lines count.
+coverage: setup
+	@rm -f .coverage .coverage.*
+	@NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -n 2 --dist loadgroup --cov=libs --cov-report= tests/unit tests/property tests/contract tests/integration
+	@$(BIN)/coverage report --include='libs/common/*' --fail-under=80
+	@$(BIN)/coverage report --include='libs/core/*' --fail-under=90
+
+bench:
+	@$(BIN)/python -m tests.bench $(if $(ONLY),--only $(ONLY))
+
+lock:
+	@$(BIN)/uv pip compile -q --all-extras --python-version 3.11 --no-header --no-annotate --no-emit-index-url \
+	  --no-emit-find-links --upgrade $(FIND_LINKS) pyproject.toml -o requirements.lock
+	@sed -i 's/+cpu$$//' requirements.lock
+
+clean:
+	@rm -rf $(VENV) var build *.egg-info

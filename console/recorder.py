@@ -1,0 +1,42 @@
+"""Write what the streams hold since a moment into a session file."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+from libs.common.bus import Bus
+from libs.core.types import Nanos, encode
+from libs.core.types.subjects import STREAMS
+from libs.research.session import Message, Meta, write_session
+
+SESSIONS = "sessions"
+
+
+async def collect(bus: Bus, since_ns: Nanos) -> AsyncIterator[Message]:
+    """Every message of every stream since `since_ns` (machine clock)."""
+    for patterns in STREAMS.values():
+        async for item in bus.read(patterns, since_ns):
+            yield Message(item.subject, item.epoch, item.seq, item.stream_ns, encode(item.event))
+
+
+def public_keys(var: Path) -> dict[str, bytes]:
+    """The keys that verify permits, by id."""
+    return {path.stem: path.read_bytes() for path in sorted((var / "keys" / "public").glob("*.pub"))}
+
+
+async def record_session(bus: Bus, var: Path, folder: Path, since_ns: Nanos, facts: dict[str, Any]) -> Path:
+    """Record everything since `since_ns` as `<folder>/<UTC time>.session`."""
+    messages = [message async for message in collect(bus, since_ns)]
+    name = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(since_ns / 1e9))
+    path = folder / f"{name}.session"
+    meta = Meta(started_ns=since_ns, ended_ns=time.time_ns(), public_keys=public_keys(var), facts=facts)
+    write_session(path, meta, messages)
+    return path
+
+
+def latest_session(folder: Path) -> Path | None:
+    """The newest recorded session, or None."""
+    return max(folder.glob("*.session"), key=lambda path: path.stat().st_mtime, default=None)

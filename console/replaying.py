@@ -1,0 +1,87 @@
+"""`conclave replay`: a recorded session through the same core stages, compared event for event."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from rich import box
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from console.context import DEMO, CommandError, base_var, running_bus, running_var
+from console.dashboard import make_console
+from console.recorder import SESSIONS, collect, latest_session, public_keys
+from console.stages import stage_factory
+from libs.common import runtime
+from libs.research.replay import Recording, ReplayReport, replay
+from libs.research.session import Message, SessionError, read_session
+
+
+async def run_replay(session: str, as_json: bool) -> int:
+    """Replay and report; the exit code."""
+    source, keys, messages = await _load(session)
+    console = make_console()
+    columns = (TextColumn("replaying"), BarColumn(), TextColumn("{task.completed:,} inputs"), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, disable=as_json or not console.is_terminal) as progress:
+        report = await asyncio.to_thread(_replay, messages, keys, progress)
+    if as_json:
+        sys.stdout.write(json.dumps(_facts(source, report)) + "\n")
+    else:
+        table = Table(title=f"replay of {source}", title_justify="left", box=box.SIMPLE_HEAD)
+        table.add_column("")
+        table.add_column("equal", justify="right")
+        for kind, count in sorted(report.equal.items()):
+            table.add_row(kind, f"{count:,}")
+        console.print(table)
+        applied = ", ".join(f"{stage} {count:,}" for stage, count in report.applied.items())
+        console.print(f"inputs applied: {applied}")
+        for problem in report.problems:
+            console.print(f"[red]cannot be compared:[/red] {problem}")
+        if report.difference is not None:
+            console.print(f"[red]first difference:[/red] {report.difference}")
+        if report.ok:
+            console.print("[green]equal, event for event[/green]")
+    return 0 if report.ok else 1
+
+
+def _replay(messages: Iterable[Message], keys: Mapping[str, bytes], progress: Progress) -> ReplayReport:
+    recording = Recording(messages)
+    total = sum(
+        len(batch.entries) for runs in recording.journals.values() for run in runs.values() for batch in run.values()
+    )
+    task = progress.add_task("", total=total)
+    return replay(recording, stage_factory(keys), lambda count: progress.advance(task, count))
+
+
+def _facts(source: str, report: ReplayReport) -> dict[str, object]:
+    return {
+        "session": source,
+        "ok": report.ok,
+        "applied": dict(report.applied),
+        "equal": dict(report.equal),
+        "difference": str(report.difference) if report.difference else None,
+        "problems": report.problems,
+    }
+
+
+async def _load(session: str) -> tuple[str, Mapping[str, bytes], list[Message]]:
+    if session == "running":
+        async with running_bus("replay") as (bus, var):
+            since = int(runtime.read_stack(running_var()).get("started_ns", 0))
+            return "the running stack", public_keys(var), [message async for message in collect(bus, since)]
+    path: Path | None = Path(session)
+    if session == "last":
+        var = base_var()
+        found = [found for folder in (var, var / DEMO) if (found := latest_session(folder / SESSIONS))]
+        path = max(found, key=lambda p: p.stat().st_mtime, default=None)
+    if path is None:
+        raise CommandError("no recorded session; run `make demo` first")
+    try:
+        meta, messages = read_session(path)
+        return path.name, meta.public_keys, list(messages)
+    except SessionError as err:
+        raise CommandError(str(err)) from None

@@ -1,0 +1,52 @@
+"""`conclave simulate`: the exchange simulator alone, with its URLs, tokens and keys on the screen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from console.context import CommandError
+from console.dashboard import make_console
+from services.simulator.app import serve
+from services.simulator.settings import SimulatorOptions
+
+
+async def run_simulator(
+    deriv_port: int,
+    binance_port: int,
+    data: Path | None,
+    speed: float,
+    seed: int | None,
+    token: str | None,
+    key: str | None,
+    secret: str | None,
+    state: Path | None,
+) -> None:
+    """Run until Ctrl-C or SIGTERM."""
+    given: dict[str, Any] = {
+        "deriv_port": deriv_port,
+        "binance_port": binance_port,
+        "data": data,
+        "speed": speed,
+        "token": token,
+        "key": key,
+        "secret": secret,
+        "state_dir": state,
+    }
+    if seed is not None:
+        given["seed"] = seed
+    try:
+        options = SimulatorOptions(**given)
+    except ValidationError as err:
+        first = err.errors()[0]
+        raise CommandError(f"--{str(first['loc'][0]).replace('_', '-')}: {first['msg']}") from None
+    console = make_console()
+
+    def show(facts: dict[str, Any]) -> None:
+        for name, value in facts.items():
+            console.print(f"{name:>18}  {value}")
+        console.print("[dim]Ctrl-C ends it[/dim]")
+
+    await serve(options, on_ready=show)

@@ -1,0 +1,195 @@
+"""`conclave status`, `positions`, `orders`, `trades`: the ledger and the services, for people or as JSON."""
+
+from __future__ import annotations
+
+import asyncio
+import csv as csv_module
+import datetime as dt
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.table import Table
+
+from console.context import CommandError, running_bus, running_var
+from console.dashboard import make_console, order_cells
+from libs.common import runtime
+from libs.common.bus import Bus
+from libs.common.embedded.stack import SERVICES, ready_reasons
+from libs.core.types import (
+    AccountState,
+    Event,
+    FeedHealth,
+    Fill,
+    Instrument,
+    Order,
+    Position,
+    to_json,
+)
+
+KILL_BUCKET = "kill"
+
+
+async def ledger(bus: Bus, pattern: str, key: str) -> dict[str, Any]:
+    """The newest event per `key` of a ledger subject, oldest change first."""
+    newest: dict[str, Any] = {}
+    async for item in bus.read([pattern]):
+        newest.pop(getattr(item.event, key), None)
+        newest[getattr(item.event, key)] = item.event
+    return newest
+
+
+def print_json(events: Sequence[Event]) -> None:
+    """A JSON array of events."""
+    sys.stdout.write("[" + ",".join(to_json(event).decode() for event in events) + "]\n")
+
+
+def utc(nanos: int) -> str:
+    """A moment as people read it."""
+    return dt.datetime.fromtimestamp(nanos / 1e9, tz=dt.UTC).strftime("%Y-%m-%d %H:%M:%S") if nanos else "–"
+
+
+def table(title: str, *columns: str) -> Table:
+    """A plain table."""
+    made = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    for column in columns:
+        made.add_column(column, no_wrap=column not in ("reason", "reasons", "detail"))
+    return made
+
+
+async def run_positions(as_json: bool) -> None:
+    """Open positions."""
+    async with running_bus() as (bus, _):
+        held: list[Position] = [p for p in (await ledger(bus, "position.>", "position_id")).values() if p.is_open]
+    if as_json:
+        print_json(held)
+        return
+    out = table(
+        "open positions", "id", "account", "symbol", "strategy", "side", "quantity", "entry", "stop", "unrealised"
+    )
+    for p in held:
+        cells = (p.position_id[:8], p.account, p.symbol, p.strategy, p.side.value, f"{p.quantity.normalize():f}")
+        stop = f"{p.stop_price:f}" if p.stop_price is not None else "–"
+        out.add_row(*cells, f"{p.entry_price:f}", stop, f"{p.unrealised:+,.2f} {p.currency}")
+    make_console().print(out if held else "no open positions")
+
+
+async def run_orders(as_json: bool) -> None:
+    """Orders, newest first."""
+    async with running_bus() as (bus, _):
+        found: list[Order] = list(reversed((await ledger(bus, "order.>", "intent_id")).values()))
+    if as_json:
+        print_json(found)
+        return
+    out = table("orders", "time", "id", "symbol", "side", "quantity", "price", "state", "reason")
+    for order in found:
+        out.add_row(*order_cells(order))
+    make_console().print(out if found else "no orders yet")
+
+
+async def run_trades(since: str | None, csv: Path | None, as_json: bool) -> None:
+    """Fills with costs."""
+    start = _since(since)
+    async with running_bus() as (bus, _):
+        fills: list[Fill] = [fill for fill in (await ledger(bus, "fill.>", "id")).values() if fill.ts_event >= start]
+    if csv is not None:
+        _write_csv(csv, fills)
+        make_console().print(f"{len(fills)} trades written to {csv}")
+        return
+    if as_json:
+        print_json(fills)
+        return
+    out = table("trades", "time", "account", "symbol", "side", "quantity", "price", "costs", "realised", "reason")
+    for fill in fills:
+        costs = fill.fee + fill.spread_cost + fill.slippage_cost
+        where = (utc(fill.ts_event), fill.account, fill.symbol, fill.side.value, f"{fill.quantity.normalize():f}")
+        out.add_row(*where, f"{fill.price:f}", f"{costs:,.4f}", f"{fill.realised:+,.2f} {fill.currency}", fill.reason)
+    make_console().print(out if fills else "no trades")
+
+
+def _since(text: str | None) -> int:
+    if text is None:
+        return 0
+    try:
+        moment = dt.datetime.fromisoformat(text)
+    except ValueError:
+        raise CommandError(f"--since {text!r} is no ISO date or time; write for example 2026-11-20T14:00") from None
+    return int(moment.replace(tzinfo=moment.tzinfo or dt.UTC).timestamp() * 1e9)
+
+
+_CSV_FIELDS = (
+    *("time", "account", "mode", "venue", "symbol", "strategy", "side", "action", "quantity", "price", "currency"),
+    *("fee", "spread_cost", "slippage_cost", "realised", "reason", "exploring", "intent_id", "position_id", "id"),
+)
+
+
+def _write_csv(path: Path, fills: Sequence[Fill]) -> None:
+    try:
+        with path.open("w", newline="", encoding="utf-8") as out:
+            writer = csv_module.writer(out)
+            writer.writerow(_CSV_FIELDS)
+            for fill in fills:
+                row = [getattr(fill, name) for name in _CSV_FIELDS[1:]]
+                writer.writerow([utc(fill.ts_event), *(getattr(value, "value", value) for value in row)])
+    except OSError as err:
+        raise CommandError(f"{path} cannot be written: {err.strerror}") from None
+
+
+async def run_status(as_json: bool) -> None:
+    """Services, feeds, accounts, halts."""
+    var = running_var()
+    urls = {name: facts.get("http", "") for name, facts in runtime.read_services(var).items()}
+    services = {
+        name: (await asyncio.to_thread(ready_reasons, urls[name])) if name in urls else ["not started"]
+        for name in SERVICES
+    }
+    async with running_bus() as (bus, _):
+        accounts: list[AccountState] = list((await ledger(bus, "account.>", "account")).values())
+        feeds = await _newest_feeds(bus)
+        halts = {key: await bus.kv_get(KILL_BUCKET, key) for key in await bus.kv_keys(KILL_BUCKET)}
+    shown_halts = {key: (value or b"").decode(errors="replace") for key, value in halts.items()}
+    if as_json:
+        facts = {
+            "services": {name: {"ready": not reasons, "reasons": reasons} for name, reasons in services.items()},
+            "feeds": [json.loads(to_json(health)) for health in feeds],
+            "accounts": [json.loads(to_json(account)) for account in accounts],
+            "halts": shown_halts,
+        }
+        sys.stdout.write(json.dumps(facts) + "\n")
+        return
+    console = make_console()
+    out = table("services", "service", "state", "reasons")
+    for name, reasons in services.items():
+        out.add_row(name, "[green]ready[/green]" if not reasons else "[red]not ready[/red]", "; ".join(reasons))
+    console.print(out)
+    out = table("feeds", "venue", "symbol", "state", "score", "stale s", "gaps", "late", "rejected", "detail")
+    for h in feeds:
+        counts = (f"{h.gaps}", f"{h.late}", f"{h.rejected}")
+        out.add_row(h.venue, h.symbol, h.state.value, f"{h.score:.2f}", f"{h.staleness_s:.1f}", *counts, h.detail)
+    console.print(out)
+    out = table("accounts", "account", "mode", "equity", "today", "drawdown", "trades today")
+    for a in accounts:
+        drawdown = 1 - a.equity / a.peak_equity if a.peak_equity else 0
+        today = f"{a.equity - a.day_start_equity:+,.2f}"
+        out.add_row(
+            a.account, a.mode.value, f"{a.equity:,.2f} {a.currency}", today, f"{drawdown:.2%}", f"{a.trades_today}"
+        )
+    console.print(out)
+    for scope, what in shown_halts.items():
+        console.print(f"[red]stopped[/red] {scope}: {what}")
+
+
+async def _newest_feeds(bus: Bus) -> list[FeedHealth]:
+    newest: dict[str, FeedHealth] = {}
+    subjects: set[str] = set()
+    async for item in bus.read(["md.instrument.>"]):
+        if isinstance(item.event, Instrument):
+            subjects.add(item.subject.replace("md.instrument.", "md.health."))
+    for subject in sorted(subjects):
+        found = await bus.last(subject)
+        if found is not None:
+            newest[subject] = found.event
+    return list(newest.values())
