@@ -109,9 +109,8 @@ async def run_demo(options: DemoOptions) -> int:
     if options.seed is not None:
         simulator["CV_SIM_SEED"] = str(options.seed)
     stack = Stack(settings, StackOptions(config, var, ROOT, simulator, ports=settings.platform.http_ports))
-    outcome = await _run(
-        stack, settings, console, options.minutes, var, title=_title(options), ends=dataset is not None
-    )
+    title, ends = _title(options), dataset is not None
+    outcome = await _run(stack, console, options.minutes, var, title=title, ends=ends)
     console.print()
     print_summary(outcome.summary, console)
     console.print(f"session {outcome.session}   (conclave replay last; conclave explain ORDER_ID)")

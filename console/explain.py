@@ -280,7 +280,8 @@ def _decision_branch(tree: Tree, passport: Passport) -> None:
     if (permit := passport.permit) is not None:
         tree.add(
             f"[bold]permit[/bold] {permit.id[:12]} up to {permit.quantity.normalize():f}, "
-            f"worst {permit.worst_price:f}, stop {permit.stop_price}, target {permit.target_price}, until {utc(permit.expires)}, key {permit.key_id}"
+            f"worst {permit.worst_price:f}, stop {permit.stop_price}, target {permit.target_price}, "
+            f"until {utc(permit.expires)}, key {permit.key_id}"
         )
 
 
