@@ -7,11 +7,14 @@ from typing import Final
 
 from libs.venues.base import MarketData, Trading
 
+DERIV_APP_ID: Final = "1089"
+"""Deriv's shared test id, used where an address names none; register your own for more than a look."""
+
 ENDPOINTS: Final[dict[str, dict[str, str]]] = {
-    "deriv": {"ws": "wss://ws.derivws.com/websockets/v3?app_id=1089"},
+    "deriv": {"ws": f"wss://ws.derivws.com/websockets/v3?app_id={DERIV_APP_ID}"},
     "binance": {"rest": "https://api.binance.com", "ws": "wss://stream.binance.com:9443"},
 }
-"""The real venues; 1089 is Deriv's shared test id, replace it with your own for more than a look."""
+"""The real venues."""
 
 
 def make_market_data(
@@ -77,4 +80,7 @@ def _urls(venue: str, endpoints: Mapping[str, str] | None) -> dict[str, str]:
     strange = sorted(set(endpoints or ()) - set(known))
     if strange:
         raise ValueError(f"{venue} has no endpoint {', '.join(strange)}; it has: {', '.join(sorted(known))}")
-    return known | dict(endpoints or {})
+    urls = known | dict(endpoints or {})
+    if venue == "deriv" and "app_id=" not in urls["ws"]:
+        urls["ws"] += f"{'&' if '?' in urls['ws'] else '?'}app_id={DERIV_APP_ID}"
+    return urls

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Final
 
@@ -68,8 +69,8 @@ def joined(short: Iterable[Bar], interval_s: int) -> list[Bar]:
                 interval_s,
                 open_time // MILLISECOND,
                 (parts[0].open, max(p.high for p in parts), min(p.low for p in parts), parts[-1].close),
-                volume=sum(p.volume for p in parts),
-                buy_volume=sum(p.buy_volume for p in parts),
+                volume=math.fsum(p.volume for p in parts),
+                buy_volume=math.fsum(p.buy_volume for p in parts),
                 trades=sum(p.trades for p in parts),
                 last_seq=0,
                 flags=BarFlag.HISTORY | (BarFlag.GAP if missing else BarFlag.NONE),

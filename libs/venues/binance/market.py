@@ -24,6 +24,7 @@ RENEW_S: Final = 23 * 3600.0
 HELD_S: Final = 10.0
 """A connection that lived this long held; shorter lives keep lengthening the back-off."""
 
+UNKNOWN_SYMBOL: Final = "-1121"
 MOST_STREAMS: Final = 1024
 """Streams that one connection may carry."""
 
@@ -52,12 +53,23 @@ class BinanceMarketData:
 
     async def instruments(self, symbols: Sequence[str] = ()) -> list[Instrument]:
         """Spot symbols with exact steps; raises VenueRefused for one that Binance does not know."""
-        info = await self._rest.exchange_info(tuple(symbols))
+        try:
+            info = await self._rest.exchange_info(tuple(symbols))
+        except VenueRefused as err:
+            if err.code != UNKNOWN_SYMBOL:
+                raise
+            unknown = [symbol for symbol in symbols if not await self._is_known(symbol)]
+            raise VenueRefused(f"Binance does not know {', '.join(unknown)}", err.code) from err
         by_symbol = {row.symbol: row for row in info.symbols}
-        unknown = [symbol for symbol in symbols if symbol not in by_symbol]
-        if unknown:
-            raise VenueRefused(f"Binance does not know {', '.join(unknown)}", "-1121")
         return [instrument_of(by_symbol[symbol], info.serverTime) for symbol in symbols or by_symbol]
+
+    async def _is_known(self, symbol: str) -> bool:
+        try:
+            return bool((await self._rest.exchange_info((symbol,))).symbols)
+        except VenueRefused as err:
+            if err.code != UNKNOWN_SYMBOL:
+                raise
+            return False
 
     async def stream(self, symbols: Sequence[str], sink: FeedSink) -> None:
         """Trades, quotes, books and closed klines of `symbols` until cancelled.

@@ -55,8 +55,18 @@ def trades_of(points: Sequence[Point]) -> list[Trade]:
     return [Trade(epoch * SECOND, price, 0.0, 0, epoch) for epoch, price in points]
 
 
-def bar_of(symbol: str, interval_s: int, open_s: int, prices: Sequence[float], last_seq: int, flags: BarFlag) -> Bar:
-    """A closed bar from its prices in order (at least one)."""
+def bar_of(
+    symbol: str,
+    interval_s: int,
+    open_s: int,
+    prices: Sequence[float],
+    *,
+    ticks: int = 0,
+    last_seq: int = 0,
+    empty: bool = False,
+) -> Bar:
+    """A closed bar from its prices in order (at least one); a candle does not tell its number of `ticks`."""
+    flags = BarFlag.HISTORY | (BarFlag.EMPTY if empty else BarFlag.NONE)
     return Bar(
         id=stable_id("bar", VENUE, symbol, interval_s, open_s * SECOND),
         ts_event=(open_s + interval_s) * SECOND,
@@ -68,14 +78,14 @@ def bar_of(symbol: str, interval_s: int, open_s: int, prices: Sequence[float], l
         high=max(prices),
         low=min(prices),
         close=prices[-1],
-        trades=0 if flags & BarFlag.EMPTY else len(prices),
+        trades=ticks,
         flags=int(flags),
         last_seq=last_seq,
     )
 
 
 def bars_from_points(symbol: str, interval_s: int, points: Sequence[Point], first_open_s: int, end_s: int) -> list[Bar]:
-    """Bars of [first_open_s, end_s) from ticks (ascending), flat and EMPTY where a second had none.
+    """Bars of [first_open_s, end_s) from ticks (ascending), flat and EMPTY where one had none.
 
     They begin with the first bar whose opening price is certain: one that a tick precedes, or that begins with one.
     """
@@ -92,11 +102,11 @@ def bars_from_points(symbol: str, interval_s: int, points: Sequence[Point], firs
         if inside is not None and (close is not None or inside[0][0] == open_s):
             prices = [price for _, price in inside]
             close = prices[-1]
-            bars.append(bar_of(symbol, interval_s, open_s, prices, inside[-1][0], BarFlag.HISTORY))
+            bars.append(bar_of(symbol, interval_s, open_s, prices, ticks=len(prices), last_seq=inside[-1][0]))
         elif inside is not None:
             close = inside[-1][1]
         elif close is not None:
-            bars.append(bar_of(symbol, interval_s, open_s, [close], 0, BarFlag.HISTORY | BarFlag.EMPTY))
+            bars.append(bar_of(symbol, interval_s, open_s, [close], empty=True))
     return bars
 
 
@@ -118,7 +128,7 @@ async def candle_bars(client: DerivClient, symbol: str, interval_s: int, count: 
         for candle in page:
             prices = [candle.open, candle.high, candle.low, candle.close]
             if candle.epoch + interval_s <= end_s and all(map(is_price, prices)):
-                bars[candle.epoch] = bar_of(symbol, interval_s, candle.epoch, prices, 0, BarFlag.HISTORY)
+                bars[candle.epoch] = bar_of(symbol, interval_s, candle.epoch, prices)
         if len(answer) < PAGE or not page:
             break
         until = page[0].epoch - 1
