@@ -204,6 +204,7 @@ class Desk:
             worst_price=ZERO,
             stop_price=trigger,
             position_id=holding.position_id,
+            venue_order_id=holding.venue_position_id,
             reason=reason,
             exploring=holding.exploring,
             ticks=cited(view),

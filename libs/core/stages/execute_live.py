@@ -64,6 +64,7 @@ def _fill(desk: Desk, working: Working, report: VenueReport, price: Decimal, rea
     trade = report.trade_id or report.venue_order_id or report.id
     at = max(report.ts_event, order.ts_event)
     sent = working.accepted or order.ts_event
+    entry = order.action is Action.ENTER
     return Fill(
         id=stable_id(order.intent_id, trade),
         cause=(order.id, report.id),
@@ -79,7 +80,7 @@ def _fill(desk: Desk, working: Working, report: VenueReport, price: Decimal, rea
         side=order.side,
         action=order.action,
         price=price,
-        quantity=report.quantity if report.quantity is not None else order.quantity,
+        quantity=report.quantity if entry and report.quantity is not None else order.quantity,
         currency=desk.state.books[order.account].currency,
         fee=report.fee,
         latency_ms=(at - sent) / MILLISECOND,

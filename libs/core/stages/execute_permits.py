@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from decimal import Decimal
 
+from libs.core.portfolio.accounting import Holding
 from libs.core.stages.execute_desk import Desk, cited, opens_short
 from libs.core.types import (
     Action,
@@ -46,7 +47,7 @@ def take(desk: Desk, permit: Permit, verify: Verifier) -> None:
     if refusal is not None:
         desk.out.append(_order(desk, permit, permit.id, OrderState.REJECTED, refusal, permit.quantity))
         return
-    holding = state.books[permit.account].holdings.get(permit.position_id)
+    holding = _held(desk, permit)
     quantity = _quantity(desk, permit)
     if holding is not None and permit.action is Action.EXIT:
         holding.exit_intent = permit.id
@@ -69,7 +70,7 @@ def _not_for_us(desk: Desk, permit: Permit, verify: Verifier) -> str | None:
         return "unsigned: the permit carries no signature"
     problem = verify(permit)
     if problem is not None:
-        return f"signature: {problem}"
+        return f"{problem}: the signature of the permit is not accepted"
     if not any(a.id == permit.account and a.venue == permit.venue for a in desk.config.accounts):
         return f"foreign: account {permit.account} at {permit.venue} is not ours"
     return None
@@ -111,7 +112,7 @@ def _entry_refusal(desk: Desk, permit: Permit) -> str | None:
 
 
 def _exit_refusal(desk: Desk, permit: Permit) -> str | None:
-    holding = desk.state.books[permit.account].holdings.get(permit.position_id)
+    holding = _held(desk, permit)
     if holding is None or holding.symbol != permit.symbol:
         return "position: it is not open"
     if permit.side is not holding.side.opposite:
@@ -121,6 +122,10 @@ def _exit_refusal(desk: Desk, permit: Permit) -> str | None:
     if permit.quantity <= 0:
         return "quantity: nothing to close"
     return None
+
+
+def _held(desk: Desk, permit: Permit) -> Holding | None:
+    return desk.state.books[permit.account].holdings.get(permit.position_id)
 
 
 def _quantity(desk: Desk, permit: Permit) -> Decimal:
@@ -142,6 +147,7 @@ def halted(desk: Desk, symbol: str, strategy: str, account: str) -> str | None:
 
 def _order(desk: Desk, permit: Permit, intent: str, state: OrderState, reason: str, quantity: Decimal) -> Order:
     entry = permit.action is Action.ENTER
+    holding = None if entry or permit.account not in desk.state.books else _held(desk, permit)
     return Order(
         id=stable_id(intent, 0),
         cause=(permit.id,),
@@ -164,6 +170,7 @@ def _order(desk: Desk, permit: Permit, intent: str, state: OrderState, reason: s
         position_id=intent if entry else permit.position_id,
         reason=reason,
         exploring=permit.verdict.exploring,
+        venue_order_id=holding.venue_position_id if holding is not None else "",
         permit_id=permit.id,
         ticks=cited(desk.view(permit.venue, permit.symbol)) if state is OrderState.PLANNED else (),
         ts_recv=permit.ts_recv,
