@@ -98,7 +98,10 @@ class App:
         url = runtime.database_url(platform.var, platform.database_url)
         if not url:
             raise FatalError("no store: set DATABASE_URL or platform.database_url, or features.archive: false")
-        self._store = Store(url)
+        try:
+            self._store = Store(url)
+        except StoreRefused as err:
+            raise FatalError(str(err)) from None
         self.archive = Archive(self._chassis.bus, self._store, archive_settings(self._chassis.settings))
         self._archiving = self._chassis.spawn(self._run_archive(self.archive), "archive")
         self._chassis.spawn(self.archive.run_retention(), "retention")

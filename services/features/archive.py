@@ -16,7 +16,7 @@ import structlog
 from libs.common.bus import Bus, Received
 from libs.common.bus.base import Subscription
 from libs.common.store import Batch, Captured, RowRefused, Store, StoreError, StoreMismatch, StoreRefused
-from libs.core.types import SECOND, DeadLetter, Nanos, encode, stable_id
+from libs.core.types import SECOND, DeadLetter, Nanos, Ticks, encode, stable_id
 from services.features import metrics
 from services.features.citations import Citations
 from services.features.outages import BUS_FAILURES
@@ -165,10 +165,13 @@ class Archive:
     async def _gather(self) -> list[Received]:
         """The next messages: as many as make a batch, or what came within the flush time. Empty = drained."""
         messages: list[Received] = []
+        rows = 0
         deadline = time.monotonic() + self._settings.flush_s
-        while len(messages) < self._settings.rows:
+        while rows < self._settings.rows:
             if not self._queue.empty():
                 messages.append(self._queue.get_nowait())
+                event = messages[-1].event
+                rows += len(event.items) if isinstance(event, Ticks) else 1
                 if len(messages) % SLICE == 0:
                     await asyncio.sleep(0)
                 continue

@@ -9,7 +9,7 @@ from typing import Final
 import asyncpg
 
 from libs.common.store.captured import Captured
-from libs.common.store.errors import StoreError, explained
+from libs.common.store.errors import StoreError, StoreUnreachable, checked, explained
 from libs.common.store.migrate import migrate
 from libs.common.store.retention import drop_old
 from libs.common.store.rows import Batch
@@ -20,6 +20,7 @@ CONNECT_S: Final = 5.0
 COMMAND_S: Final = 60.0
 
 FAILURES: Final = (
+    asyncpg.InternalClientError,
     asyncpg.PostgresError,
     asyncpg.InterfaceError,
     OSError,
@@ -35,6 +36,8 @@ class Store:
     """PostgreSQL, with or without TimescaleDB. Every method raises a StoreError that says what follows from it."""
 
     def __init__(self, url: str, connections: int = 3) -> None:
+        """Raises StoreRefused when `url` is no PostgreSQL URL."""
+        checked(url)
         self.url = url
         self._connections = connections
         self._pool: asyncpg.Pool | None = None
@@ -84,6 +87,12 @@ class Store:
         except FAILURES:
             pool.terminate()
 
+    def _abandon(self) -> None:
+        """Give up every connection: after one broke, asyncpg's pool may hand out others that are in no usable state."""
+        if self._pool is not None:
+            self._pool.terminate()
+        self._pool, self._writer = None, None
+
     async def ping(self) -> None:
         """One round trip."""
         try:
@@ -93,11 +102,15 @@ class Store:
 
     async def write(self, batch: Batch) -> None:
         """All of a batch with the numbers it reaches, or nothing."""
-        assert self._writer is not None, "the store is not open"
         try:
+            if self._writer is None:
+                raise StoreError("the store is not open")
             await self._writer.write(batch)
         except FAILURES as err:
-            raise explained(err, self.url) from err
+            failure = explained(err, self.url)
+            if isinstance(failure, StoreUnreachable):
+                self._abandon()
+            raise failure from err
 
     async def captured(self) -> Captured:
         """How far the store has got."""

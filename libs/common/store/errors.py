@@ -31,6 +31,19 @@ class RowRefused(StoreError):
     """A value that no column can hold: drop the message, keep the rest."""
 
 
+def checked(url: str) -> None:
+    """Raises StoreRefused when `url` is no URL of a PostgreSQL server."""
+    try:
+        parts = urlsplit(url)
+        if parts.scheme in ("postgres", "postgresql") and (parts.port is None or parts.port):
+            return
+    except ValueError as err:
+        raise StoreRefused(f"platform.database_url is no PostgreSQL URL: {err}") from None
+    raise StoreRefused(
+        "platform.database_url is no PostgreSQL URL; write postgresql://user:password@host:port/database"
+    )
+
+
 def place(url: str) -> str:
     """host:port/database of a URL, without user and password."""
     parts = urlsplit(url)
@@ -44,6 +57,8 @@ def explained(err: BaseException, url: str) -> StoreError:
     match err:
         case StoreError():
             return err
+        case asyncpg.ClientConfigurationError():
+            return StoreRefused(f"store {where}: platform.database_url cannot be used: {said}")
         case asyncpg.InvalidPasswordError() | asyncpg.InvalidAuthorizationSpecificationError():
             return StoreRefused(
                 f"store {where} refused the login of user {user}; check user and password in platform.database_url"
@@ -58,7 +73,7 @@ def explained(err: BaseException, url: str) -> StoreError:
             return RowRefused(f"store {where} refused a row: {said}")
         case asyncpg.DataError() | ValueError() | OverflowError() | TypeError():
             return RowRefused(f"store {where} refused a row: {said}")
-        case OSError() | asyncpg.InterfaceError() | asyncpg.PostgresConnectionError():
+        case asyncpg.InternalClientError() | OSError() | asyncpg.InterfaceError() | asyncpg.PostgresConnectionError():
             return StoreUnreachable(f"store {where} cannot be reached ({said}); is PostgreSQL running?")
         case asyncpg.OperatorInterventionError() | asyncpg.InsufficientResourcesError():
             return StoreUnreachable(f"store {where} does not serve now ({said})")

@@ -125,6 +125,11 @@ async def database_url(shared_cluster: Cluster) -> str:
 
 
 @pytest.fixture
+async def own_url(own_cluster: Cluster) -> str:
+    return await new_database(own_cluster)
+
+
+@pytest.fixture
 async def store(database_url: str) -> AsyncIterator[Store]:
     opened = Store(database_url)
     await opened.open()

@@ -73,6 +73,12 @@ async def test_a_missing_database_is_said_to_be_missing(database_url: str) -> No
         await Store(database_url + "x").open()
 
 
+@pytest.mark.parametrize("url", ["mysql://h/d", "postgresql://h:notaport/d"])
+def test_what_is_no_url_of_postgresql_is_said_so(url: str) -> None:
+    with pytest.raises(StoreRefused, match="no PostgreSQL URL"):
+        Store(url)
+
+
 async def test_nobody_listening_is_unreachable() -> None:
     with pytest.raises(StoreUnreachable, match="cannot be reached"):
         await Store(f"postgresql://conclave:secret@127.0.0.1:{free_port()}/conclave").open()
