@@ -8,7 +8,7 @@ import stat
 from pathlib import Path
 
 import msgspec
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
@@ -99,7 +99,7 @@ class Signer:
             raise KeyProblem(f"{path}: others can read the signing key (mode {mode:04o}); run chmod 600 {path}")
         try:
             key = serialization.load_pem_private_key(pem, password=None)
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, UnsupportedAlgorithm):
             key = None
         if not isinstance(key, Ed25519PrivateKey):
             raise KeyProblem(f"{path}: not an Ed25519 private key in PEM; remove it and run the set-up step again")
@@ -138,7 +138,7 @@ class Verifier:
         for name in names:
             try:
                 key = serialization.load_pem_public_key((self._folder / name).read_bytes())
-            except (OSError, ValueError):
+            except (OSError, ValueError, UnsupportedAlgorithm):
                 continue
             if isinstance(key, Ed25519PublicKey) and name == f"{key_id_of(key)}.pub":
                 found[name.removesuffix(".pub")] = key
