@@ -170,9 +170,9 @@ class Contract:
             raise ApiError("ContractAlreadySold", "This contract has been sold.")
         if self.is_expired:
             raise ApiError("WaitForContractSettlement", "Please wait for contract settlement.")
-        if self.terms.ticks:
-            raise ApiError("ResaleNotOffered", "Resale of this contract is not offered.")
         if self.entry is None:
             raise ApiError("EntryTickMissing", "Waiting for entry tick.")
+        if self.terms.ticks:
+            raise ApiError("ResaleNotOffered", "Resale of this contract is not offered.")
         if self.last is None or self.last.epoch <= self.entry.epoch:
             raise ApiError("SellAtEntryTick", "Contract cannot be sold at entry tick. Please wait for the next tick.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -106,9 +106,9 @@ def sample() -> Callable[[str], Any]:
 
 
 @pytest.fixture
-def orders() -> Iterator[dict[str, Message]]:
+def orders() -> dict[str, Message]:
     """Parameters of one contract of each kind."""
-    yield {
+    return {
         "multiplier": {
             "contract_type": "MULTUP",
             "currency": "USD",

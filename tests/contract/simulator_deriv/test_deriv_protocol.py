@@ -248,3 +248,39 @@ def test_no_request_is_left_unanswered_or_breaks_the_venue(desk: Any, call: str,
     answers = client.send(json.dumps({call: value, **extras}))
     assert answers or value == []
     assert all("error" in answer or answer["msg_type"] in answer for answer in answers)
+
+
+_ORDERS = st.fixed_dictionaries(
+    {
+        "contract_type": st.sampled_from(["CALL", "PUT", "MULTUP", "MULTDOWN"]),
+        "currency": st.just("USD"),
+        "symbol": st.sampled_from(["R_100", "PLANTED", "1HZ10V"]),
+        "amount": st.one_of(st.floats(0, 1e308), st.integers(0, 3000), st.just(10)),
+    },
+    optional={
+        "basis": st.sampled_from(["stake", "payout"]),
+        "multiplier": st.sampled_from([40, 100, 400.0, 0, 1e308]),
+        "duration": st.integers(0, 99_999_999),
+        "duration_unit": st.sampled_from("tsmhd"),
+        "date_expiry": st.integers(0, 9_999_999_999),
+        "barrier": st.from_regex(r"[+-]?[0-9]{1,9}(\.[0-9]{1,4})?", fullmatch=True),
+        "limit_order": st.fixed_dictionaries(
+            {}, optional={"take_profit": st.floats(-10, 1e308), "stop_loss": st.floats(-10, 1e308)}
+        ),
+    },
+)
+
+
+@given(order=_ORDERS, price=st.floats(0, 1e308))
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_well_formed_order_is_priced_or_refused_with_a_reason(desk: Any, order: Any, price: float) -> None:
+    desk.pass_seconds(2)
+    trader = desk.trader()
+    quoted = trader.ask(proposal=1, **order)
+    bought = trader.ask(buy="1", price=price, parameters=order)
+    if "error" in quoted:
+        assert bought["error"] == quoted["error"]
+    elif "error" in bought:
+        assert code(bought) in ("PriceMoved", "InsufficientBalance")
+    else:
+        assert bought["buy"]["buy_price"] == quoted["proposal"]["ask_price"]
