@@ -45,12 +45,14 @@ class Ticks(Event, tag="ticks.v1", frozen=True, kw_only=True):
     Attributes:
         ts_recv: machine clock at arrival of the first frame in the batch, ns.
         items: trades and quotes as they arrived.
+        last_seq: venue sequence of the newest print published on this subject, this batch included; 0 before the first.
     """
 
     venue: str
     symbol: str
     ts_recv: Nanos = 0
     items: tuple[Trade | Quote, ...]
+    last_seq: int = 0
 
 
 class BookStats(Event, tag="book.v1", frozen=True, kw_only=True):
