@@ -14,7 +14,14 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from nats.errors import NoRespondersError, OutboundBufferLimitError
-from nats.js.errors import APIError, BucketNotFoundError, KeyNotFoundError, KeyWrongLastSequenceError, NotFoundError
+from nats.js.errors import (
+    APIError,
+    BucketNotFoundError,
+    KeyNotFoundError,
+    KeyWrongLastSequenceError,
+    NoKeysError,
+    NotFoundError,
+)
 
 from libs.common.bus.base import KV_BUCKETS, BusError, Handler, Received, SeenFilter, Server
 from libs.common.bus.consumer import StreamReader, header
@@ -367,6 +374,7 @@ class NatsBus:
             self._spawn(answer(msg))
 
         await self._nc.subscribe(subject, queue=self.name, cb=begin)
+        await self._nc.flush(timeout=5)
 
     # key-value -------------------------------------------------------------------------------------------------------
 
@@ -393,7 +401,7 @@ class NatsBus:
     async def kv_keys(self, bucket: str) -> list[str]:
         try:
             return list(await (await self._js.key_value(bucket)).keys())
-        except NotFoundError:
+        except NoKeysError:
             return []
 
     async def close(self) -> None:
