@@ -171,16 +171,15 @@ class AccountBook(msgspec.Struct, kw_only=True):
         """P&L after fees when the venue paid out `proceeds` for the whole of a multiplier position."""
         return proceeds - (holding.quantity - holding.fee_open)
 
-    def roll_day(self, now: Nanos) -> bool:
-        """Begin a new UTC day when the data clock has reached one; True when it did."""
+    def roll_day(self, now: Nanos) -> None:
+        """Begin the UTC day of `now` unless it is the one under way (after a restart it may be an earlier one)."""
         day = now // DAY
-        if day <= self.day:
-            return False
+        if day == self.day:
+            return
         self.day = day
         self.day_start_equity = self.equity
         self.trades_today = 0
         self.realised_today = {}
-        return True
 
     def apply(self, fill: Fill, stop: Decimal | None, target: Decimal | None, venue_position_id: str = "") -> Holding:
         """Book one fill; returns the holding after it (quantity 0 and no longer in `holdings` when closed).
@@ -188,7 +187,8 @@ class AccountBook(msgspec.Struct, kw_only=True):
         Raises:
             BookError: an exit of a position that is not open, or of more than is open; a second entry of a contract.
         """
-        self.roll_day(fill.ts_event)
+        if fill.ts_event >= self.next_day:
+            self.roll_day(fill.ts_event)
         if fill.action is Action.ENTER:
             holding = self._enter(fill, stop, target, venue_position_id)
             self.trades_today += 1

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from libs.core.fills.models import executable_from
-from libs.core.portfolio.accounting import AccountBook, Holding
+from libs.core.portfolio.accounting import DAY, AccountBook, Holding
 from libs.core.stages import execute_market as market
 from libs.core.stages.execute_state import ExecuteConfig, ExecuteState, MarketView, Working, market_key
 from libs.core.types import (
@@ -18,6 +18,7 @@ from libs.core.types import (
     Fill,
     Instrument,
     InstrumentKind,
+    Mode,
     Nanos,
     Order,
     OrderState,
@@ -26,6 +27,8 @@ from libs.core.types import (
 )
 
 ZERO = Decimal(0)
+REWIND: Nanos = 60 * SECOND
+"""A venue's clock this far behind the ledger does not lag: it plays other data."""
 
 
 class Desk:
@@ -42,10 +45,28 @@ class Desk:
 
     def advance(self, venue: str, data: Nanos, machine: Nanos = 0) -> None:
         """The data clock of `venue` reached `data`; `machine` is the machine's clock when that arrived, 0 = unknown."""
+        if venue in self.state.resumed and data:
+            self._resume(venue, self.state.resumed.pop(venue), data)
         if data > self.state.now.get(venue, 0):
             self.state.now[venue] = data
         if machine > self.state.machine.get(venue, 0):
             self.state.machine[venue] = machine
+
+    def _resume(self, venue: str, newest: Nanos, data: Nanos) -> None:
+        """After a restart the venue's clock goes on where the ledger ended, or far behind it: another recording."""
+        if data >= newest - REWIND:
+            self.state.now[venue] = newest
+            return
+        self.state.now[venue] = data
+        for working in list(self.state.working.values()):
+            if working.order.venue == venue and working.order.mode is Mode.PAPER:
+                self.fail(working, OrderState.CANCELLED, "the venue's clock went back: another recording is played")
+        for book in self.state.books.values():
+            if book.venue == venue:
+                book.equity_due = 0
+                for holding in book.holdings.values():
+                    holding.opened = min(holding.opened, data)
+                    self.state.retry.pop(holding.position_id, None)
 
     def view(self, venue: str, symbol: str) -> MarketView:
         """What is known of a symbol."""
@@ -237,11 +258,13 @@ class Desk:
                 mode = self.config.mode
                 book = AccountBook.opened_with(account.id, venue, mode, account.currency, account.capital)
                 self.state.books[account.id] = book
-            if now >= book.equity_due or now >= book.next_day:
-                self.mark(book)
+            if now < book.equity_due and now // DAY == book.day:
+                continue
+            self.mark(book)
+            if book.is_marked:
                 book.roll_day(now)
                 book.equity_due = now + every
-                if book.is_marked and book.is_news():
+                if book.is_news():
                     self.out.append(book.state(now, self.ts_init, ()))
 
 

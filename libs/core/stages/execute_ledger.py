@@ -72,6 +72,7 @@ class LedgerFold:
         for command in self._flattens:
             if not self._still_open_for(command):
                 self._state.controls[command.id] = None
+        self._state.resumed, self._state.now = self._state.now, {}
         self._state.unsent = [encode(event) for event in self._lacking.values()]
         return self._state
 

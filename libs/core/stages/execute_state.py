@@ -95,7 +95,8 @@ class ExecuteState(msgspec.Struct, kw_only=True):
     """The stage's whole memory.
 
     Attributes:
-        now: newest data time by venue. machine: newest machine clock that arrived with it, by venue.
+        now: newest data time by venue. resumed: newest data time in the ledger, until the venue tells its own.
+        machine: newest machine clock that arrived with it, by venue.
         markets: by "venue symbol". working: orders that are not final, by intent id, oldest first.
         used: digest of the permit that used an intent id ("" for exits of our own). refused: digests refused.
         halts: scope to the strongest command in force there (halt or reduce_only). controls: ids already obeyed.
@@ -105,6 +106,7 @@ class ExecuteState(msgspec.Struct, kw_only=True):
 
     version: int = STATE_VERSION
     now: dict[str, Nanos] = {}
+    resumed: dict[str, Nanos] = {}
     machine: dict[str, Nanos] = {}
     markets: dict[str, MarketView] = {}
     working: dict[str, Working] = {}

@@ -8,6 +8,8 @@ import execute_world as w
 import msgspec
 import pytest
 
+from libs.core.stages.execute_ledger import LedgerFold
+from libs.core.stages.execute_state import encode_state
 from libs.core.types import (
     SECOND,
     AccountState,
@@ -270,3 +272,43 @@ def test_configuration_travels_as_json() -> None:
         build(b'{"accounts": 3}')
     with pytest.raises(ValueError, match="not a snapshot"):
         build(msgspec.json.encode(settings)).restore(b"nonsense")
+
+
+def rebuilt(world: w.World) -> w.World:
+    """The same account after a restart: its state from what the ledger holds."""
+    fold = LedgerFold(world.stage.config)
+    for event in world.out:
+        fold.take(event)
+    fresh = w.World(world.stage.config)
+    fresh.stage.restore(encode_state(fold.finish()))
+    return fresh
+
+
+def test_after_a_restart_an_accepted_order_fills_and_a_position_keeps_its_levels() -> None:
+    world = w.World().open_market()
+    world.give(w.permit(stop="993"), w.trade(200, 1000.0), w.permit("intent-2", ms=200))
+    fresh = rebuilt(world)
+    fresh.give(w.V100, w.BTC, w.clock(300, "deriv"), w.trade(400, 1001.0), w.trade(500, 992.0), w.trade(900, 992.0))
+    assert [fill.intent_id for fill in fresh.fills[:1]] == ["intent-2"]
+    assert fresh.fills[1].reason == "stop at 993"
+
+
+def test_after_a_restart_nothing_is_valued_before_the_market_has_spoken() -> None:
+    world = w.World().open_market()
+    world.give(w.permit(), w.trade(200, 1000.0))
+    fresh = rebuilt(world)
+    assert fresh.give(w.V100, w.clock(60_000, "deriv")) == []
+    (state,) = fresh.give(w.trade(60_100, 1001.0))
+    assert isinstance(state, AccountState)
+    assert state.revision == world.of(AccountState)[-1].revision + 1
+
+
+def test_another_recording_after_a_restart_cancels_what_waits_and_frees_the_positions() -> None:
+    world = w.World().open_market()
+    world.give(w.permit(stop="993"), w.trade(200, 1000.0), w.permit("intent-2", ms=200))
+    fresh = rebuilt(world)
+    fresh.give(w.V100, w.clock(-90_000_000, "deriv"))
+    assert fresh.states("intent-2") == [OrderState.CANCELLED]
+    fresh.give(w.trade(-89_999_000, 992.0), w.trade(-89_998_000, 992.0))
+    assert fresh.of(AccountState)[-1].day < world.of(AccountState)[-1].day
+    assert fresh.fills[0].reason == "stop at 993"
