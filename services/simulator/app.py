@@ -90,8 +90,10 @@ class Simulator:
 
     def failure(self) -> str | None:
         """Return why a venue stopped by itself, or None."""
-        error = self.deriv.failure()
-        return f"the Deriv clock stopped: {error}" if error is not None else None
+        for part, error in (("Deriv clock", self.deriv.failure()), ("Binance feed", self.binance.failure())):
+            if error is not None:
+                return f"the {part} stopped: {type(error).__name__}: {error}"
+        return None
 
     # --- health ------------------------------------------------------------------------------------------------
 
@@ -127,14 +129,14 @@ async def serve(
     on_ready: Callable[[dict[str, Any]], None] | None = None,
     stop: asyncio.Event | None = None,
 ) -> None:
-    """Run the simulator until SIGTERM, SIGINT or `stop`; `on_ready` gets `describe()` once the ports are bound.
+    """Run the simulator until `stop`, or SIGTERM or SIGINT when there is none; `on_ready` gets `describe()` once bound.
 
     Raises SimulatorStateError, DataError, OSError (port, folder, disk) and SimulatorFailed.
     """
-    stop = stop or asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    if stop is None:
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
     simulator = Simulator(options)
     try:
         await simulator.start()

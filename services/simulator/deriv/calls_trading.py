@@ -122,7 +122,7 @@ def sell(venue: Venue, session: Session, request: Request) -> None:
             "The underlying market has moved too much since you priced the contract. The contract sell price has "
             f"changed from {CURRENCY}{request.arguments['price']:.2f} to {CURRENCY}{bid:.2f}.",
         )
-    entry = venue.close(contract, "sold", bid, now)
+    entry = venue.close(contract, "sold", bid, venue.market.present)
     body = {
         "balance_after": float(entry.balance),
         "contract_id": contract.contract_id,
