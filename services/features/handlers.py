@@ -75,6 +75,8 @@ class FeaturePath:
                 await asyncio.sleep(RETRY_S[min(tries, len(RETRY_S) - 1)])
                 tries += 1
         await self._runner.take_inline(history)
+        # Alone in its journal entry: several histories together may exceed the bus's largest message.
+        await self._runner.flush()
         del self.waiting[key]
         log.info("warmed", venue=key[0], symbol=key[1], interval_s=key[2], bars=len(history.bars))
 
