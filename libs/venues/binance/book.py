@@ -45,9 +45,6 @@ class _Side:
         sizes = self._sizes
         return [(price, sizes[price]) for price in self._prices[: -count - 1 : -1]]
 
-    def __len__(self) -> int:
-        return len(self._prices)
-
 
 class LocalBook:
     """Binance's documented procedure: hold updates, take the snapshot, apply in sequence, start over on a hole."""
@@ -98,12 +95,6 @@ class LocalBook:
         for update in held:
             self.apply(update)
         return True
-
-    @property
-    def is_crossed(self) -> bool:
-        """Whether the best bid is not below the best ask."""
-        bids, asks = self.top(1)
-        return bool(bids and asks and bids[0][0] >= asks[0][0])
 
     def top(self, count: int) -> tuple[list[Level], list[Level]]:
         """The best `count` levels of each side, best first."""

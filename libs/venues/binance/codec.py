@@ -165,6 +165,12 @@ def check_time(ms: int) -> None:
         raise Absurd(f"time {ms} is not in milliseconds of this century")
 
 
+def check_id(value: int) -> None:
+    """A sequence number that fits 64 bits, as every one of the venue's does. Raises Absurd."""
+    if not 0 <= value < 1 << 63:
+        raise Absurd(f"sequence {value} is none")
+
+
 def trade_of(ms: int, price: float, size: float, buyer_is_maker: bool, trade_id: int) -> Trade:
     """A print at the venue's own stamp; the aggressor sold when the buyer was the maker.
 
@@ -172,8 +178,9 @@ def trade_of(ms: int, price: float, size: float, buyer_is_maker: bool, trade_id:
     """
     if not 0.0 < price < math.inf or not 0.0 < size < math.inf:
         raise Absurd(f"trade {trade_id} at price {price}, size {size}")
-    if not 0 < ms < LATEST_MS:
+    if not (0 < ms < LATEST_MS and 0 <= trade_id < 1 << 63):
         check_time(ms)
+        check_id(trade_id)
     return Trade(ms * MILLISECOND, price, size, -1 if buyer_is_maker else 1, trade_id)
 
 
@@ -183,6 +190,7 @@ def quote_of(ticker: BookTicker, ts_event: Nanos) -> Quote:
         raise Absurd(f"bid {ticker.b} or ask {ticker.a} is no price")
     if not (0.0 <= ticker.B < math.inf and 0.0 <= ticker.A < math.inf):
         raise Absurd(f"bid size {ticker.B} or ask size {ticker.A} is no size")
+    check_id(ticker.u)
     return Quote(ts_event, ticker.b, ticker.B, ticker.a, ticker.A, ticker.u)
 
 
@@ -210,12 +218,13 @@ def bar_of(
     open_, high, low, close = prices
     if not (all(map(is_positive, prices)) and low <= open_ <= high and low <= close <= high):
         raise Absurd(f"kline with open {open_}, high {high}, low {low}, close {close}")
-    if not (0.0 <= volume < math.inf and 0.0 <= buy_volume < math.inf and trades >= 0):
+    if not (0.0 <= volume < math.inf and 0.0 <= buy_volume < math.inf and 0 <= trades < 1 << 63):
         raise Absurd(f"kline with volume {volume}, taker buys {buy_volume}, {trades} trades")
     check_time(open_ms)
     open_time = open_ms * MILLISECOND
     if open_ms % (interval_s * 1000):
         raise Absurd(f"kline that opens at {open_ms}, off the {interval_s} s grid")
+    check_id(max(0, last_seq))
     if trades == 0 and volume == 0.0:
         flags |= BarFlag.EMPTY
     return Bar(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -79,6 +80,7 @@ class SymbolFeed:
         update = codec.depth.decode(data)
         if update.s != self.symbol or update.u < update.U:
             raise codec.Absurd(f"book update {update.U} to {update.u} of {update.s}")
+        codec.check_id(update.u)
         codec.check_time(update.E)
         codec.check_levels(update.b)
         codec.check_levels(update.a)
@@ -87,16 +89,20 @@ class SymbolFeed:
         known = book.last_id
         result = book.apply(update)
         if result is Applied.DONE:
-            bids, asks = book.top(DEPTH)
-            if bids and asks and bids[0][0] < asks[0][0]:
-                self._sink.book(self.symbol, bids, asks, update.U, update.u, update.E * MILLISECOND, recv_ns)
-                return
-            book.reset()
-            self._sink.status(self.symbol, "resync", "book crossed or empty on one side; taking a new snapshot")
+            self._tell_book(update.U, update.u, update.E * MILLISECOND, recv_ns)
         elif result is Applied.HOLE:
             self._sink.status(self.symbol, "resync", f"book updates {known + 1} to {update.U - 1} were lost")
         if not book.is_ready and (self._fetching is None or self._fetching.done()):
             self._fetching = asyncio.get_running_loop().create_task(self._fetch_book())
+
+    def _tell_book(self, first_id: int, last_id: int, ts_event: Nanos, recv_ns: Nanos) -> None:
+        """Pass the top levels on; a book that cannot be true is dropped and taken anew."""
+        bids, asks = self._book.top(DEPTH)
+        if bids and asks and bids[0][0] < asks[0][0]:
+            self._sink.book(self.symbol, bids, asks, first_id, last_id, ts_event, recv_ns)
+        else:
+            self._book.reset()
+            self._sink.status(self.symbol, "resync", "book crossed or empty on one side; taking a new snapshot")
 
     async def _fetch_book(self) -> None:
         """Take snapshots until one joins the held updates."""
@@ -108,6 +114,9 @@ class SymbolFeed:
                 self._sink.status(self.symbol, "book_unavailable", str(err))
             else:
                 if self._book.seed(snapshot):
+                    recv_ns = time.time_ns()
+                    self._tell_book(self._book.last_id, self._book.last_id, self._clock.now(recv_ns), recv_ns)
+                if self._book.is_ready:
                     return
             await asyncio.sleep(backoff.next_s())
 

@@ -18,6 +18,9 @@ from libs.venues.deriv.model import Tick
 
 CLOCK_S: Final = 10.0
 HOURS_S: Final = 60.0
+LATEST_S: Final = 4_102_444_800
+"""The year 2100."""
+
 FUTURE_S: Final = 60
 """A tick stamped further ahead of the venue's own clock than this is absurd."""
 
@@ -65,7 +68,7 @@ class TickFeed:
             return f"price {tick.quote} is none"
         if (tick.bid is not None and not is_price(tick.bid)) or (tick.ask is not None and not is_price(tick.ask)):
             return f"bid {tick.bid} or ask {tick.ask} is no price"
-        if tick.epoch <= 0 or (
+        if not 0 < tick.epoch < LATEST_S or (
             self._clock.known and stamp > recv_ns + self._clock.offset + self._clock.width + FUTURE_S * SECOND
         ):
             return f"epoch {tick.epoch} is not a time of today"
