@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import msgspec
 import numpy as np
 from hypothesis import given, settings
@@ -11,6 +13,8 @@ from libs.core.features.engine import Bars, FeatureEngine
 from libs.core.types import SECOND, Bar
 
 INTERVAL = 5
+COMPILED = os.environ.get("NUMBA_DISABLE_JIT", "0") == "0"
+EXAMPLES = settings(max_examples=100 if COMPILED else 5, deadline=None)
 
 
 @st.composite
@@ -60,11 +64,13 @@ def rows(bars: list[Bar]) -> list[bytes | None]:
     return [row.tobytes() if taken else None for row, taken in zip(matrix.values, matrix.taken, strict=True)]
 
 
+@EXAMPLES
 @given(histories())
 def test_streaming_equals_batch(bars: list[Bar]) -> None:
     assert stream(engine(), bars) == rows(bars)
 
 
+@EXAMPLES
 @given(histories(), st.data())
 def test_streaming_equals_batch_with_repeated_and_late_bars(bars: list[Bar], data: st.DataObject) -> None:
     disturbed = list(bars)
@@ -74,6 +80,7 @@ def test_streaming_equals_batch_with_repeated_and_late_bars(bars: list[Bar], dat
     assert stream(engine(), disturbed) == rows(disturbed)
 
 
+@EXAMPLES
 @given(histories(), st.data())
 def test_changing_a_later_bar_changes_nothing_before_it(bars: list[Bar], data: st.DataObject) -> None:
     at = data.draw(st.integers(0, len(bars) - 2))
@@ -93,6 +100,7 @@ def test_changing_a_later_bar_changes_nothing_before_it(bars: list[Bar], data: s
     assert rows(bars[: at + 1]) == rows(bars)[: at + 1]
 
 
+@EXAMPLES
 @given(histories(), st.data())
 def test_a_restored_engine_continues_where_the_snapshot_was_taken(bars: list[Bar], data: st.DataObject) -> None:
     whole = stream(engine(), bars)
@@ -103,7 +111,7 @@ def test_a_restored_engine_continues_where_the_snapshot_was_taken(bars: list[Bar
         assert stream(second, bars[at:]) == whole[at:]
 
 
-@settings(max_examples=50)
+@EXAMPLES
 @given(histories(least=70), st.integers(2, 1_000))
 def test_features_without_a_unit_of_price_do_not_depend_on_the_price_level(bars: list[Bar], factor: int) -> None:
     """A power of two scales every float exactly, so these must agree to the last bit but for logarithms."""
