@@ -30,7 +30,7 @@ class Connection:
         self.session = session
         # Deflating every frame would cost more than making it, and nobody here pays for bandwidth.
         self.socket = web.WebSocketResponse(compress=False, autoping=False, max_msg_size=_MAX_FRAME, timeout=2.0)
-        self._transport: asyncio.WriteTransport | None = None
+        self._transport: asyncio.Transport | None = None
         self._queue: deque[bytes] = deque()
         self._queued_bytes = 0
         self._queue_limit = queue_bytes
@@ -43,8 +43,7 @@ class Connection:
     async def open(self, request: web.Request) -> None:
         """Answer the upgrade."""
         await self.socket.prepare(request)
-        transport = request.transport
-        self._transport = transport if isinstance(transport, asyncio.WriteTransport) else None
+        self._transport = request.transport
 
     @property
     def backlog_share(self) -> float:
@@ -58,12 +57,16 @@ class Connection:
         self._queue.append(frame)
         self._queued_bytes += len(frame)
         if self._queued_bytes > self._queue_limit:
-            log.warning("binance simulator: a client does not keep up, its connection is cut")
-            self.overflowed = True
-            self._queue.clear()
-            self._queued_bytes = 0
-            self.cut()
+            self.give_up()
         self._ready.set()
+
+    def give_up(self) -> None:
+        """Drop everything queued and cut the connection of a client that does not keep up."""
+        log.warning("binance simulator: a client does not keep up, its connection is cut")
+        self.overflowed = True
+        self._queue.clear()
+        self._queued_bytes = 0
+        self.cut()
 
     async def write(self) -> None:
         """Send what is queued until the connection ends or overflows."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from services.simulator.binance.book import Book
@@ -59,7 +59,7 @@ class Feed(Protocol):
         """Take note that somebody has begun to listen to `streams`."""
         ...
 
-    async def run(self) -> None:
+    def run(self) -> Coroutine[Any, Any, None]:
         """Play until cancelled or ended."""
         ...
 

@@ -10,10 +10,11 @@ from typing import Final
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
-from services.simulator.binance.connection import QUEUE_BYTES, Connection
+from services.simulator.binance.connection import PING_SECONDS, QUEUE_BYTES, Connection
 from services.simulator.binance.control import Session
 
 CLOCK_STREAM: Final = "!simClock"
+_BEHIND: Final = 0.25
 _DATA_FRAMES: Final = (WSMsgType.TEXT, WSMsgType.BINARY)
 
 
@@ -23,19 +24,22 @@ class Hub:
     `on_subscribe` is told of stream names that have just gained a listener, after the client got its answer.
     """
 
-    def __init__(self, on_subscribe: Callable[[Sequence[str]], None], *, queue_bytes: int = QUEUE_BYTES) -> None:
+    def __init__(
+        self,
+        on_subscribe: Callable[[Sequence[str]], None],
+        *,
+        queue_bytes: int = QUEUE_BYTES,
+        ping_seconds: float = PING_SECONDS,
+    ) -> None:
         self._on_subscribe = on_subscribe
         self._queue_bytes = queue_bytes
+        self._ping_seconds = ping_seconds
         self._listeners: dict[str, set[Connection]] = {}
         self._connections: set[Connection] = set()
 
     def wanted(self, stream: str) -> bool:
         """Tell whether anybody listens to `stream`."""
         return stream in self._listeners
-
-    def streams(self) -> list[str]:
-        """Return every stream somebody listens to."""
-        return list(self._listeners)
 
     def publish(self, stream: str, payload: bytes) -> None:
         """Queue a payload for everybody who listens, wrapped for those who asked for the combined form."""
@@ -47,16 +51,22 @@ class Hub:
             connection.send(wrapped if connection.session.combined else payload)
 
     async def keep_pace(self, patience_s: float) -> None:
-        """Wait until no client is far behind, at most `patience_s`: a replay may hold its data back, a market not."""
+        """Wait until no client is far behind, and cut those that still are after `patience_s`.
+
+        For replays alone: a recording may hold its data back, a market does not.
+        """
         deadline = time.monotonic() + patience_s
-        while any(c.backlog_share > 0.25 and not c.overflowed for c in self._connections):
+        while behind := [each for each in self._connections if each.backlog_share > _BEHIND]:
             if time.monotonic() > deadline:
-                return
+                for connection in behind:
+                    connection.give_up()
             await asyncio.sleep(0.005)
 
     async def serve(self, request: web.Request, streams: Sequence[str], *, combined: bool) -> web.StreamResponse:
         """Run one connection from its upgrade to its end."""
-        connection = Connection(Session(combined=combined), queue_bytes=self._queue_bytes)
+        connection = Connection(
+            Session(combined=combined), queue_bytes=self._queue_bytes, ping_seconds=self._ping_seconds
+        )
         await connection.open(request)
         self._connections.add(connection)
         connection.session.streams = dict.fromkeys(streams)

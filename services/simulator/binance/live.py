@@ -105,7 +105,7 @@ class LiveSymbol:
         if self.last_id >= self._first_id:
             before, self.book = self.book, self._book()
             bids, asks = difference(before.bids, self.book.bids), difference(before.asks, self.book.asks)
-            self.publisher.depth(slice_ms, self._first_id, self.book, bids, asks)
+            self.publisher.depth(slice_ms, self._first_id, self.last_id, self.book, bids, asks)
             self._first_id = self.last_id + 1
         if slice_ms % SLOW_MS == 0:
             self.publisher.slow_depth(slice_ms, self.book)

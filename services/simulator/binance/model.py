@@ -215,14 +215,16 @@ class Market:
 
     def _log_prices(self, last: int) -> Floats:
         """Return log prices in ticks at the chunk starts, from the listing to at least `last`."""
-        if self._path is None:
+        path = self._path  # read and replaced whole: two threads may draw the same, never mix
+        if path is None:
             walk = self._walk(0.0, self.listed_chunk, self._anchor + CHUNKS_A_DAY)
-            self._path = walk + (np.log(self.listing.start_price) - walk[self._anchor - self.listed_chunk])
-        known = self.listed_chunk + self._path.size - 1
+            path = walk + (np.log(self.listing.start_price) - walk[self._anchor - self.listed_chunk])
+        known = self.listed_chunk + path.size - 1
         if last > known:
-            more = self._walk(float(self._path[-1]), known, last + CHUNKS_A_DAY)
-            self._path = np.concatenate([self._path, more[1:]])
-        return self._path
+            more = self._walk(float(path[-1]), known, last + CHUNKS_A_DAY)
+            path = np.concatenate([path, more[1:]])
+        self._path = path
+        return path
 
     def _walk(self, start: float, first: int, last: int) -> Floats:
         # a plain running sum: wherever the path is cut for extension, the floats come out the same

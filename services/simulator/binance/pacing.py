@@ -10,7 +10,7 @@ from services.simulator.clock import NANOSECONDS
 
 SETTLE_SECONDS: Final = 1.0
 SETTLE_AT_MOST_SECONDS: Final = 5.0
-_PATIENCE_SECONDS: Final = 5.0
+
 _STEPS_A_TURN: Final = 100
 
 
@@ -40,7 +40,12 @@ class Settling:
 
 
 class Pacer:
-    """Turns data time into machine time. Data that is late is let out at once, data never runs ahead."""
+    """Turns data time into machine time. Data that is late is let out at once, data never runs ahead.
+
+    A client that still lags after `patience_seconds` is cut.
+    """
+
+    patience_seconds: float = 5.0
 
     def __init__(self, speed: float, hub: Hub) -> None:
         """`speed` is data seconds per machine second."""
@@ -61,4 +66,4 @@ class Pacer:
         if delay > 0.001 or self._steps >= _STEPS_A_TURN:
             self._steps = 0
             await asyncio.sleep(max(delay, 0.0))
-            await self._hub.keep_pace(_PATIENCE_SECONDS)
+            await self._hub.keep_pace(self.patience_seconds)

@@ -47,6 +47,7 @@ class Publisher:
         self._record = record
         self._klines: dict[str, KlineStream] = {}
         self._slow_first_id: int | None = None
+        self._slow_last_id = 0
         self._slow_bids: dict[int, int] = {}
         self._slow_asks: dict[int, int] = {}
         self._agg_trade, self._trade = f"{self._name}@aggTrade", f"{self._name}@trade"
@@ -127,17 +128,19 @@ class Publisher:
         self,
         event_ms: int,
         first_id: int,
+        last_id: int,
         book: Book,
         bids: Sequence[wire.Level],
         asks: Sequence[wire.Level],
     ) -> None:
         """Emit one 100 ms diff that led to `book`, and gather it for the 1,000 ms stream."""
         if self._wanted(self._fast_depth):
-            event = wire.depth_event(self.symbol, event_ms, first_id, book.last_id, bids, asks)
+            event = wire.depth_event(self.symbol, event_ms, first_id, last_id, bids, asks)
             self._hub.publish(self._fast_depth, event)
         self._partial(book, f"@{FAST_MS}ms")
         if self._slow_first_id is None:
             self._slow_first_id = first_id
+        self._slow_last_id = last_id
         self._slow_bids.update(bids)
         self._slow_asks.update(asks)
 
@@ -148,7 +151,7 @@ class Publisher:
             return
         if self._wanted(self._depth):
             sides = sorted(self._slow_bids.items()), sorted(self._slow_asks.items())
-            event = wire.depth_event(self.symbol, event_ms, self._slow_first_id, book.last_id, *sides)
+            event = wire.depth_event(self.symbol, event_ms, self._slow_first_id, self._slow_last_id, *sides)
             self._hub.publish(self._depth, event)
         self._slow_first_id = None
         self._slow_bids.clear()

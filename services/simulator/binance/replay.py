@@ -63,7 +63,7 @@ class ReplaySymbol:
         """Take one recorded diff."""
         bids, asks = to_levels(event.b), to_levels(event.a)
         self.book.apply(event.u, bids, asks)
-        self.publisher.depth(event.E, event.U, self.book, bids, asks)
+        self.publisher.depth(event.E, event.U, event.u, self.book, bids, asks)
         if self._next_slow_ms <= event.E:
             self._next_slow_ms = (event.E // SLOW_MS + 1) * SLOW_MS
             self.publisher.slow_depth(event.E, self.book)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import Sequence
 from typing import Any, Final
@@ -19,8 +18,6 @@ from services.simulator.binance.sources import open_feed
 from services.simulator.clock import LiveClock, VenueClock
 from services.simulator.record import Record
 from services.simulator.settings import SimulatorOptions
-
-log = logging.getLogger(__name__)
 
 CLOCK_SECONDS: Final = 0.1
 
@@ -82,7 +79,7 @@ class BinanceSimulator:
 
     def play(self) -> None:
         """Start the feed and the in-band clock in the running loop."""
-        self._tasks = [asyncio.create_task(self._run_feed()), asyncio.create_task(self._tell_time())]
+        self._tasks = [asyncio.create_task(self.feed.run()), asyncio.create_task(self._tell_time())]
 
     async def stop(self) -> None:
         """Stop playing, close every connection and the port; safe to call twice."""
@@ -107,15 +104,13 @@ class BinanceSimulator:
             **self.feed.state(),
         }
 
+    def failure(self) -> BaseException | None:
+        """Return the error that stopped the feed or the clock, None while all is well."""
+        ended = (task for task in self._tasks if task.done() and not task.cancelled())
+        return next((error for task in ended if (error := task.exception()) is not None), None)
+
     def _subscribed(self, streams: Sequence[str]) -> None:
         self.feed.subscribed(streams)
-
-    async def _run_feed(self) -> None:
-        try:
-            await self.feed.run()
-        except Exception:
-            log.exception("binance simulator: the feed stopped")
-            raise
 
     async def _tell_time(self) -> None:
         while True:
