@@ -166,7 +166,8 @@ class PredictApp:
         saved = state.Saved(self._handlers.reached_ns, self._stage.snapshot())
         await self._runner.flush()
         try:
-            await asyncio.wait_for(state.save(self._bus, saved), SAVE_TIMEOUT_S)
+            async with asyncio.timeout(SAVE_TIMEOUT_S):
+                await state.save(self._bus, saved)
         except Exception as err:  # whatever the bus cannot do now, the next save can: trading does not wait for it
             self._chassis.log.warning("state not saved", reason=str(err) or type(err).__name__)
 

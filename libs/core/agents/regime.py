@@ -16,7 +16,7 @@ FIT_BARS: Final = 600
 """Fitted on the newest 600 returns at most, and anew about every 600 bars: its whole memory."""
 
 EM_STEPS: Final = 30
-"""Likelihood gains beyond the thirtieth step were below 0.01 per bar on hourly BTC and daily S&P returns."""
+"""On 600 hourly or 5-minute BTC returns thirty steps reach the maximum likelihood to 0.1; still prices take longer."""
 
 MAX_DISTANCE: Final = 8.0
 """A return this many deviations from both states is none of them: out of distribution."""
