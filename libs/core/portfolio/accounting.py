@@ -258,7 +258,7 @@ class AccountBook(msgspec.Struct, kw_only=True):
         """The next AccountState, at data time `now`."""
         self._raise_peak()
         event = AccountState(
-            id=stable_id("account", self.venue, self.account, self.revision),
+            id=stable_id("account", self.mode, self.venue, self.account, self.revision),
             cause=cause,
             ts_event=now,
             ts_init=ts_init,

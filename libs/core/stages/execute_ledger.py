@@ -51,6 +51,9 @@ class LedgerFold:
         elif isinstance(event, Control):
             self._control(event)
         elif isinstance(event, Order | Fill | Position | AccountState) and event.account in self._ours:
+            if event.mode is not self._config.mode:
+                self._of_other_mode(event)
+                return
             self._lacking.pop(event.id, None)
             if isinstance(event, Order):
                 self._order(event)
@@ -76,6 +79,22 @@ class LedgerFold:
         self._state.unsent = [encode(event) for event in self._lacking.values()]
         return self._state
 
+    def _of_other_mode(self, event: Event) -> None:
+        """Paper and live books never mix; but a permit that was used in one mode is used."""
+        if isinstance(event, Order) and event.revision == 0:
+            self._mark_used(event)
+
+    def _mark_used(self, order: Order) -> bool:
+        """Remember whose permit an order's first revision consumed; False when it was a refusal or is no news."""
+        permit = self._permits.get(order.permit_id)
+        if order.permit_id and order.intent_id != order.permit_id:
+            self._state.refused[order.intent_id] = None
+            return False
+        if order.intent_id in self._state.used:
+            return False
+        self._state.used[order.intent_id] = digest(permit) if permit else ""
+        return True
+
     def _order(self, order: Order) -> None:
         self._desk.advance(order.venue, order.ts_event)
         if order.revision == 0:
@@ -93,15 +112,9 @@ class LedgerFold:
             self._ended(order)
 
     def _first_revision(self, order: Order) -> None:
+        if not self._mark_used(order) or order.state is not OrderState.PLANNED:
+            return
         permit = self._permits.get(order.permit_id)
-        if order.permit_id and order.intent_id != order.permit_id:
-            self._state.refused[order.intent_id] = None
-            return
-        if order.intent_id in self._state.used:
-            return
-        self._state.used[order.intent_id] = digest(permit) if permit else ""
-        if order.state is not OrderState.PLANNED:
-            return
         working = Working(order=order, planned_init=order.ts_init)
         if permit is not None:
             working.expires, working.ttl, working.recv = permit.expires, time_to_live(permit), permit.ts_recv

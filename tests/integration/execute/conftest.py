@@ -1,11 +1,12 @@
-"""Makes the execute stage's small world (tests/unit/execute/execute_world.py) importable here."""
+"""Makes the execute stage's small world and the service around it importable here."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
-WORLD = str(Path(__file__).parents[2] / "unit" / "execute")
+HERE = Path(__file__).parent
 
-if WORLD not in sys.path:
-    sys.path.append(WORLD)
+for folder in (HERE, HERE.parents[1] / "unit" / "execute"):
+    if str(folder) not in sys.path:
+        sys.path.append(str(folder))

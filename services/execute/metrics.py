@@ -1,0 +1,50 @@
+"""What execute measures of itself."""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+from prometheus_client import Counter, Gauge, Histogram
+
+from libs.core.types import AccountState, Event, Fill, Order, OrderState
+
+_BUCKETS: Final = (1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+
+ORDERS = Counter("conclave_execute_orders_total", "Order revisions by the state they reached", ["state"])
+FILLS = Counter("conclave_execute_fills_total", "Fills", ["venue", "action"])
+REFUSED = Counter("conclave_execute_permits_refused_total", "Permits refused, by reason", ["reason"])
+DURABLE = Histogram(
+    "conclave_execute_order_durable_seconds",
+    "From the arrival of the message that closed the bar to the order's durable acceptance",
+    buckets=_BUCKETS,
+)
+FILL_LATENCY = Histogram(
+    "conclave_execute_fill_latency_seconds",
+    "From acceptance to execution, data clock",
+    buckets=_BUCKETS,
+)
+UNRESOLVED = Gauge("conclave_execute_unresolved_orders", "Orders whose fate only the venue knows")
+OPEN_POSITIONS = Gauge("conclave_execute_open_positions", "Open positions", ["account"])
+EQUITY = Gauge("conclave_execute_equity", "Equity in the account's own currency", ["account", "currency"])
+FEES = Gauge("conclave_execute_fees_paid", "Fees paid since start, account currency", ["account", "currency"])
+
+
+def count(event: Event) -> None:
+    """Count one output of the stage."""
+    if isinstance(event, Order):
+        ORDERS.labels(event.state.value).inc()
+        if event.state is OrderState.REJECTED and event.revision == 0:
+            REFUSED.labels(event.reason.partition(":")[0]).inc()
+    elif isinstance(event, Fill):
+        FILLS.labels(event.venue, event.action.value).inc()
+        FILL_LATENCY.observe(event.latency_ms / 1e3)
+    elif isinstance(event, AccountState):
+        EQUITY.labels(event.account, event.currency).set(float(event.equity))
+        FEES.labels(event.account, event.currency).set(float(event.fees))
+
+
+def durable(order: Order) -> None:
+    """An order that a bar led to is in the ledger."""
+    if order.ts_recv:
+        DURABLE.observe(max(0.0, (time.time_ns() - order.ts_recv) / 1e9))

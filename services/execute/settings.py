@@ -1,0 +1,96 @@
+"""Execute's part of the configuration, as the stage's own config; what live trading needs before it may start."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from decimal import Decimal
+from pathlib import Path
+
+from libs.common import runtime
+from libs.common.chassis import FatalError
+from libs.common.secrets import read_secret
+from libs.common.settings import Settings, VenueSettings
+from libs.core.fills.models import PaperCosts
+from libs.core.stages.execute_state import ExecuteAccount, ExecuteConfig
+from libs.core.types import Mode
+from libs.venues.base import Trading
+from libs.venues.registry import make_trading
+
+CONFIRM = "CONCLAVE_CONFIRM_LIVE"
+"""Set to 1 by `--confirm`: somebody has said that real orders may be sent."""
+
+
+def execute_config(settings: Settings, cash: Mapping[str, Decimal]) -> ExecuteConfig:
+    """What the stage is built from; `cash` overrides the capital of live accounts by what their venue holds."""
+    trading = settings.trading
+    paper = trading.paper
+    return ExecuteConfig(
+        accounts=tuple(
+            ExecuteAccount(
+                id=account.id,
+                venue=account.venue,
+                currency=account.currency,
+                capital=cash.get(account.id, account.capital),
+            )
+            for account in trading.accounts
+        ),
+        mode=Mode(trading.mode),
+        costs=PaperCosts(
+            latency_ms=paper.latency_ms,
+            slippage_bps=paper.slippage_bps,
+            spread_bps=paper.spread_bps,
+            fee_bps=dict(paper.fee_bps),
+        ),
+        equity_every_s=trading.equity_every_s,
+        accept_exploring=trading.mode == "paper" or not spends_real_money(settings),
+    )
+
+
+def spends_real_money(settings: Settings) -> bool:
+    """Whether an account's venue is anything but the simulator."""
+    return any(venue_of(settings, account.venue).endpoint != "simulator" for account in settings.trading.accounts)
+
+
+def venue_of(settings: Settings, name: str) -> VenueSettings:
+    """The settings of an account's venue (the configuration has checked that there is one)."""
+    return next(venue for venue in settings.data.venues if venue.name == name)
+
+
+def live_tradings(settings: Settings, var: Path) -> dict[str, Trading]:
+    """The order adapter of every account, by account id; {} in paper mode.
+
+    Raises:
+        FatalError: live trading was not confirmed, credentials are missing, or a venue takes no orders; one line.
+    """
+    if settings.trading.mode != "live":
+        return {}
+    if os.environ.get(CONFIRM) != "1":
+        raise FatalError(
+            "trading.mode is live, which sends real orders, and nobody confirmed it; "
+            f"start with --confirm (or set {CONFIRM}=1), or set trading.mode to paper"
+        )
+    made: dict[str, Trading] = {}
+    for account in settings.trading.accounts:
+        venue = venue_of(settings, account.venue)
+        urls = runtime.venue_urls(var, venue.name, venue.endpoint, venue.urls)
+        if venue.endpoint == "simulator" and not urls:
+            raise FatalError(f"account {account.id}: no simulator is running in {var}; start it with conclave up")
+        token = read_secret("DERIV_TOKEN", var) or (_simulator_token(var) if venue.endpoint == "simulator" else "")
+        try:
+            made[account.id] = make_trading(
+                venue.name, api=venue.api, endpoints=urls, token=token, currency=account.currency
+            )
+        except ValueError as err:
+            raise FatalError(f"account {account.id}: {err}") from None
+    return made
+
+
+def _simulator_token(var: Path) -> str:
+    """The token that the running simulator made for itself."""
+    try:
+        facts = json.loads((runtime.run_dir(var) / "simulator" / "simulator.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return ""
+    return str(facts.get("token", "")) if isinstance(facts, dict) else ""
