@@ -16,7 +16,7 @@ from services.simulator.binance.model import CHUNK_MS, Market, Tape
 
 BLOCK: Final = 60
 _KEPT_BLOCKS: Final = 3_000  # 3,000 hours of minute summaries, about 12 MB a symbol
-_BATCH_TRADES: Final = 200_000  # bounds the memory of one drawing
+_BATCH_TRADES: Final = 50_000  # bounds the memory of one drawing
 
 
 class History:
