@@ -102,12 +102,13 @@ class Panel:
         seat.returns.push(log_return)
         seat.rows.push(row)
         seat.seen += 1
-        self._learn(series, seat, newest)
-        if not seat.fitted:
+        if seat.seen < self._min_bars:
             hold = Hold(Abstention.WARMING_UP, f"{seat.seen} of {self._min_bars} bars")
+        windows = [_windows(agent, series, seat, newest, hold, ts_init) for agent in self._agents]
+        self._learn(series, seat, newest, windows)
         forecasts: list[Forecast] = []
-        for agent in self._agents:
-            forecasts += agent.predict(_windows(agent, series, seat, newest, hold, ts_init))
+        for agent, seen in zip(self._agents, windows, strict=True):
+            forecasts += agent.predict(seen)
         forecasts.append(self._meta.combine(newest, forecasts, ts_init))
         return forecasts
 
@@ -147,7 +148,7 @@ class Panel:
             phase=int(stable_id("phase", *series)[:8], 16),
         )
 
-    def _learn(self, series: Series, seat: _Seat, newest: Features) -> None:
+    def _learn(self, series: Series, seat: _Seat, newest: Features, windows: Sequence[Windows]) -> None:
         if not seat.fitted:
             if seat.seen >= self._min_bars:
                 history = self._history(seat, newest)
@@ -159,7 +160,7 @@ class Panel:
             if every and number % every == 0:
                 seat.fitted[i] = agent.fit(series, self._history(seat, newest))
             elif seat.fitted[i]:
-                agent.learn(_windows(agent, series, seat, newest, None, 0))
+                agent.learn(windows[i])
 
     def _history(self, seat: _Seat, newest: Features) -> History:
         return History(

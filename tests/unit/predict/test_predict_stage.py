@@ -356,3 +356,30 @@ def test_the_planted_symbol_pays_ema_trend_on_five_second_bars() -> None:
 def test_noise_is_seldom_traded(symbol: str, interval_s: int) -> None:
     for done in traded(symbol, interval_s, 600, 3600, 3).values():
         assert len(done) <= 12
+
+
+def test_scheduled_fits_hang_on_bar_time_and_survive_a_restore() -> None:
+    made = bars("PLANTED", ticks("PLANTED", 2000))
+    live = vectors(made)
+    started_early, started_late = PredictStage(config("PLANTED")), PredictStage(config("PLANTED"))
+    started_early.apply(warmup(made[:300]), 0)
+    started_late.apply(warmup(made[:411]), 0)
+    models: dict[str, list[tuple[int, str]]] = {}
+    for i, newest in enumerate(live[300:], start=300):
+        if i == 1000:
+            snapshot = started_early.snapshot()
+            started_early = PredictStage(config("PLANTED"))
+            started_early.restore(snapshot)
+        outputs = [o for o in started_early.apply(newest, 0) if isinstance(o, Forecast)]
+        for forecast in outputs:
+            known = models.setdefault(forecast.agent, [])
+            if not known or known[-1][1] != forecast.model_id:
+                known.append((i, forecast.model_id))
+        late = {o.agent: o.model_id for o in started_late.apply(newest, 0) if isinstance(o, Forecast)}
+        if i > 411 + 600:
+            assert late["volatility"] == next(o.model_id for o in outputs if o.agent == "volatility")
+    refits = [i for i, _ in models["volatility"]][1:]
+    assert len(refits) in (2, 3)
+    assert all(later - earlier == 600 for earlier, later in itertools.pairwise(refits))
+    assert [i for i, _ in models["regime"]][1:] == refits
+    assert len(models["direction"]) == 1
