@@ -27,7 +27,7 @@ from libs.core.types import (
 )
 
 ZERO = Decimal(0)
-REMEMBERED_INTENTS = 5000
+REMEMBERED_INTENTS = 1000
 """Settled intents kept so that a message delivered again cannot bring them back; far more than a day's trades."""
 
 
@@ -192,18 +192,19 @@ class AccountMemory(msgspec.Struct):
         if known is not None:
             self._reserve(msgspec.structs.replace(known, seen=max(known.seen, event.quantity)))
 
-    def expire(self, now: Nanos, grace: Nanos) -> None:
-        """Free what unused permits had reserved, `grace` ns of data time after they became void.
+    def expire(self, now: Nanos, grace: Nanos) -> list[str]:
+        """Free what unused permits had reserved, `grace` ns of data time after they became void; their intent ids.
 
         The executor's clock may run a little behind; a permit that it still takes comes back as an order and counts.
         """
-        void = [key for key, p in self.pending.items() if p.state is None and now >= p.expires + grace]
+        void = [key for key, p in self.pending.items() if p.state is None and _void_at(p, now, grace) <= now]
         for key in void:
             del self.pending[key]
+        return void
 
-    def next_expiry(self, grace: Nanos) -> Nanos | None:
+    def next_expiry(self, now: Nanos, grace: Nanos) -> Nanos | None:
         """Data time at which `expire` would free something; None when nothing waits."""
-        return min((p.expires + grace for p in self.pending.values() if p.state is None), default=None)
+        return min((_void_at(p, now, grace) for p in self.pending.values() if p.state is None), default=None)
 
     def _reserve(self, pending: Pending) -> None:
         left = pending.quantity - pending.seen
@@ -252,6 +253,11 @@ class AccountMemory(msgspec.Struct):
         if self.peak is not None:
             return self.peak
         return self.state.peak_equity if self.state else ZERO
+
+
+def _void_at(permit: Pending, now: Nanos, grace: Nanos) -> Nanos:
+    # More than a day ahead of the clock: it is of another timeline (a recording that was changed) and void at once.
+    return now if now < permit.expires - DAY else permit.expires + grace
 
 
 def reservation(

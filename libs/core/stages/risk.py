@@ -10,7 +10,7 @@ import msgspec
 
 from libs.core.portfolio.costs import Costs
 from libs.core.portfolio.engine import RiskEngine
-from libs.core.portfolio.limits import AccountSpec, Limits, Pending
+from libs.core.portfolio.limits import AccountSpec, Limits
 from libs.core.portfolio.memory import AccountMemory, SymbolMemory, reservation
 from libs.core.types import (
     SECOND,
@@ -39,7 +39,7 @@ from libs.core.types import (
 )
 
 SNAPSHOT_VERSION: Final = 1
-ANSWERED_KEPT: Final = 20_000
+ANSWERED_KEPT: Final = 4_000
 """Signals remembered as answered; an older one that comes again is refused as stale."""
 DRAWDOWN_REASON: Final = "drawdown"
 
@@ -71,7 +71,10 @@ _decoder = msgspec.msgpack.Decoder(_State)
 
 
 class RiskStage:
-    """See `Stage`. Halts may be set on "*", a symbol, a strategy or an account."""
+    """See `Stage`. Halts may be set on "*", a symbol, a strategy or an account.
+
+    `expired`: intent ids of the unused permits that the newest TimePassed freed.
+    """
 
     name = "risk"
 
@@ -80,6 +83,7 @@ class RiskStage:
         self._ttl: Nanos = round(config.permit_ttl_s * SECOND)
         self._engine = RiskEngine(config.limits, config.costs, config.mode, self._ttl)
         self.limits_hash = self._engine.limits_hash
+        self.expired: list[str] = []
         self._state = _State(SNAPSHOT_VERSION, {spec.id: AccountMemory(spec) for spec in config.accounts})
 
     # inputs
@@ -111,8 +115,7 @@ class RiskStage:
                 self._symbol(event.venue, event.symbol).instrument = event
             case TimePassed():
                 self._seen(event.venue, event.ts_event)
-                for memory in self._at(event.venue):
-                    memory.expire(event.ts_event, self._ttl)
+                self.expired = [key for m in self._at(event.venue) for key in m.expire(event.ts_event, self._ttl)]
             case Verdict():
                 self._remember(event.signal_id)
             case Control():
@@ -242,7 +245,10 @@ class RiskStage:
 
     def next_deadline(self, venue: str) -> Nanos | None:
         """See `Stage.next_deadline`: when an unused permit at `venue` stops counting as exposure."""
-        waiting = (memory.next_expiry(self._ttl) for memory in self._at(venue))
+        now = self._state.now.get(venue, 0)
+        if not now:
+            return None
+        waiting = (memory.next_expiry(now, self._ttl) for memory in self._at(venue))
         return min((deadline for deadline in waiting if deadline is not None), default=None)
 
     def snapshot(self) -> bytes:
@@ -281,11 +287,6 @@ class RiskStage:
     def symbols(self) -> tuple[str, ...]:
         """Symbols with a known contract."""
         return tuple(m.instrument.symbol for m in self._state.symbols.values() if m.instrument)
-
-    def open_permits(self) -> dict[str, Pending]:
-        """Permits that count as exposure and have no order yet, by intent id."""
-        pending = (p for memory in self._state.accounts.values() for p in memory.pending.values())
-        return {p.intent_id: p for p in pending if p.state is None}
 
     def unknown_accounts(self) -> tuple[str, ...]:
         """Accounts whose state has not been seen."""

@@ -232,6 +232,18 @@ def test_an_unused_permit_reserves_until_it_is_void_and_the_time_is_recorded() -
     permit_of(stage, signal("s3", deadline + 11 * SECOND))
 
 
+def test_a_permit_of_another_recording_is_void_as_soon_as_the_clock_is_known() -> None:
+    stage = ready_stage()
+    permit_of(stage, signal("s1"))
+    stage.forget_markets()
+    assert stage.next_deadline("deriv") is None, "no clock, no deadline"
+    year_before = NOW - 365 * DAY
+    stage.apply(ticks(year_before), 1)
+    assert stage.next_deadline("deriv") == year_before
+    stage.apply(TimePassed(id="x", ts_event=year_before, venue="deriv"), 1)
+    assert exposure(stage) == 0
+
+
 def test_a_permit_in_use_does_not_expire() -> None:
     stage = ready_stage()
     permit = permit_of(stage, signal("s1"))
