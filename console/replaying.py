@@ -31,7 +31,7 @@ async def run_replay(session: str, as_json: bool) -> int:
     if as_json:
         sys.stdout.write(json.dumps(_facts(source, report)) + "\n")
     else:
-        table = Table(title=f"replay of {source}", title_justify="left", box=box.SIMPLE_HEAD)
+        table = Table(title=f"replay of {source}", min_width=40, title_justify="left", box=box.SIMPLE_HEAD)
         table.add_column("")
         table.add_column("equal", justify="right")
         for kind, count in sorted(report.equal.items()):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,7 +27,7 @@ from libs.core.types import (
 from libs.research.session import Message
 
 STAGES = ("features", "predict", "risk", "execute")
-_NOT_COMPARED: dict[str, Any] = {"ts_init": 0, "latency_us": 0.0, "signature": b"", "key_id": ""}
+_NOT_COMPARED = frozenset({"ts_init", "latency_us", "signature", "key_id"})
 """Machine times and the signature take no part in parity: the private key is not in the recording."""
 
 StageFactory = Callable[[str, bytes], Stage]
@@ -198,29 +199,28 @@ def _where(event: Event) -> str:
 def _compare(stage: str, recorded: Event, replayed: Event) -> Difference | None:
     if type(recorded) is not type(replayed):
         return Difference(stage, _where(replayed), "type", _kind(recorded), _kind(replayed))
-    before, after = _fields(recorded), _fields(replayed)
-    for name, value in after.items():
-        if not _same(before[name], value):
-            return Difference(stage, _where(replayed), name, repr(before[name]), repr(value))
-    return None
+    found = _first_difference(_plain(recorded), _plain(replayed), "")
+    return Difference(stage, _where(replayed), *found) if found else None
 
 
-def _fields(event: Event) -> Mapping[str, Any]:
-    return {name: _NOT_COMPARED.get(name, _plain(getattr(event, name))) for name in event.__struct_fields__}
+def _plain(event: Event) -> Any:
+    return msgspec.to_builtins(event, builtin_types=(bytes,), enc_hook=str)
 
 
-def _plain(value: Any) -> Any:
-    return msgspec.to_builtins(value, builtin_types=(bytes,), enc_hook=str)
-
-
-def _same(a: Any, b: Any) -> bool:
-    if isinstance(a, float) and isinstance(b, float):
-        return a == b or (a != a and b != b)
-    if isinstance(a, list | tuple) and isinstance(b, list | tuple):
-        return len(a) == len(b) and all(_same(x, y) for x, y in zip(a, b, strict=True))
+def _first_difference(a: Any, b: Any, path: str) -> tuple[str, str, str] | None:
+    """(field path, recorded, replayed) of the first place where two plain values differ, machine times aside."""
     if isinstance(a, dict) and isinstance(b, dict):
-        return a.keys() == b.keys() and all(_same(a[key], b[key]) for key in a if key not in _NOT_COMPARED)
-    return bool(a == b)
+        for key in [*a, *(key for key in b if key not in a)]:
+            if key not in _NOT_COMPARED:
+                found = _first_difference(a.get(key), b.get(key), f"{path}.{key}".lstrip("."))
+                if found:
+                    return found
+        return None
+    if isinstance(a, list | tuple) and isinstance(b, list | tuple) and len(a) == len(b):
+        pairs = enumerate(zip(a, b, strict=True))
+        return next((found for i, (x, y) in pairs if (found := _first_difference(x, y, f"{path}[{i}]"))), None)
+    same = a == b or (isinstance(a, float) and isinstance(b, float) and math.isnan(a) and math.isnan(b))
+    return None if same else (path, repr(a), repr(b))
 
 
 def _look_for_unmade(recording: Recording, made: set[tuple[str, str]], report: ReplayReport) -> None:
