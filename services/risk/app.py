@@ -19,6 +19,7 @@ from services.risk import metrics, state
 from services.risk.handlers import Handlers, Seal, observer
 from services.risk.routes import make_routes
 from services.risk.settings import encoded, known_scopes, risk_config
+from services.risk.timers import free_expired_permits
 
 MARKET = ("md.tick.>", "md.bar.>", "md.health.>", "md.clock.>", "md.instrument.>")
 LEDGER = ("order.>", "fill.>", "position.>", "account.>")
@@ -68,7 +69,9 @@ class RiskApp:
         self._runner, self._handlers = runner, handlers
         self._chassis.on_pause.append(lambda paused: (runner.pause if paused else runner.resume)())
         await self._listen(handlers, resumed=rebuilt.resumed)
-        self._chassis.spawn(runner.run_timers(self._chassis.clocks, self._venues), "risk-timers")
+        hold_s = 2 * self._config.permit_ttl_s
+        freeing = free_expired_permits(runner, self._chassis.clocks, self._venues, hold_s)
+        self._chassis.spawn(freeing, "risk-permits")
         self._chassis.spawn(self._save_regularly(), "risk-save")
         self._chassis.spawn(self._show_gauges(), "risk-gauges")
         halted, reduce_only = self._stage.halts()

@@ -203,7 +203,7 @@ class AccountMemory(msgspec.Struct):
         return void
 
     def next_expiry(self, now: Nanos, grace: Nanos) -> Nanos | None:
-        """Data time at which `expire` would free something; None when nothing waits."""
+        """Data time at which `expire` would free something, 0 = at once; None when nothing waits."""
         return min((_void_at(p, now, grace) for p in self.pending.values() if p.state is None), default=None)
 
     def _reserve(self, pending: Pending) -> None:
@@ -257,7 +257,7 @@ class AccountMemory(msgspec.Struct):
 
 def _void_at(permit: Pending, now: Nanos, grace: Nanos) -> Nanos:
     # More than a day ahead of the clock: it is of another timeline (a recording that was changed) and void at once.
-    return now if now < permit.expires - DAY else permit.expires + grace
+    return 0 if now < permit.expires - DAY else permit.expires + grace
 
 
 def reservation(

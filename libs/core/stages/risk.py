@@ -244,7 +244,7 @@ class RiskStage:
             del self._state.answered[next(iter(self._state.answered))]
 
     def next_deadline(self, venue: str) -> Nanos | None:
-        """See `Stage.next_deadline`: when an unused permit at `venue` stops counting as exposure."""
+        """See `Stage.next_deadline`: when an unused permit at `venue` stops counting as exposure, 0 = at once."""
         now = self._state.now.get(venue, 0)
         if not now:
             return None

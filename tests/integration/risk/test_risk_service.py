@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from decimal import Decimal as D
 from pathlib import Path
@@ -56,11 +57,14 @@ Until = Callable[[Callable[[], object], str], Awaitable[None]]
 class StubChassis:
     """The chassis as risk sees it, without HTTP and signals."""
 
-    def __init__(self, var: Path, bus: MemoryBus) -> None:
+    def __init__(self, var: Path, bus: MemoryBus, permit_ttl_s: float) -> None:
         self.settings = Settings.model_validate(
             {
                 "data": {"venues": [{"name": "deriv", "symbols": [{"symbol": "R_100"}, {"symbol": "R_50"}]}]},
-                "trading": {"accounts": [{"id": "deriv-paper", "venue": "deriv", "currency": "USD"}]},
+                "trading": {
+                    "accounts": [{"id": "deriv-paper", "venue": "deriv", "currency": "USD"}],
+                    "permit_ttl_s": permit_ttl_s,
+                },
                 "platform": {"var": str(var)},
             }
         )
@@ -84,13 +88,14 @@ class House:
         self.others = MemoryBus(self.broker)
         self.running: list[tuple[RiskApp, StubChassis]] = []
         self.count = 0
+        self.permit_ttl_s = 5.0
 
     async def say(self, *events: Event) -> None:
         for event in events:
             await self.others.publish(event)
 
     async def start(self) -> RiskApp:
-        chassis = StubChassis(self.var, MemoryBus(self.broker))
+        chassis = StubChassis(self.var, MemoryBus(self.broker), self.permit_ttl_s)
         risk = RiskApp(chassis)  # type: ignore[arg-type]
         self.running.append((risk, chassis))
         await risk.start()
@@ -389,15 +394,19 @@ async def test_a_drawdown_that_a_crash_kept_from_being_announced_is_announced_af
     await house.until(lambda: len(house.events(Control)) == 2, "halt and flatten")
 
 
-async def test_an_unused_permit_expires_on_record(house: House) -> None:
+async def test_an_unused_permit_expires_on_record_when_its_time_has_passed_on_both_clocks(house: House) -> None:
+    house.permit_ttl_s = 0.5
     risk = await open_house(house)
+    begun = time.monotonic()
     await house.ask(wish("s1"))
     await house.market(NOW + 30 * SECOND)
+    assert risk._stage.accounts()[0].pending, "a leap of the data clock alone frees nothing"
     await house.until(lambda: not risk._stage.accounts()[0].pending, "freed")
+    assert time.monotonic() - begun >= 1.0
     await risk._runner.flush()  # type: ignore[union-attr]
     entries = [entry for applied in house.events(Applied) for entry in applied.entries]
     inline = [decode(entry.payload) for entry in entries if isinstance(entry, Inline)]
-    assert [event.venue for event in inline if isinstance(event, TimePassed)] == ["deriv"]
+    assert [event.ts_event for event in inline if isinstance(event, TimePassed)] == [NOW + SECOND]
 
 
 async def test_the_state_taken_up_is_journalled(house: House) -> None:
