@@ -13,6 +13,8 @@ from libs.common.bus import BusError, Subscription
 from libs.common.chassis import Chassis
 from libs.common.stage_runner import StageRunner
 from libs.core.agents import Series
+from libs.core.agents import warm_kernels as warm_agents
+from libs.core.features import warm_kernels
 from libs.core.stages.predict import PredictStage
 from libs.core.types import SECOND, Bar, HistoryRequest, Warmup, interval_token, stable_id
 from services.predict import metrics, state
@@ -44,6 +46,8 @@ class PredictApp:
 
     async def start(self) -> None:
         """Listen to the venues' clocks and begin to load history; readiness tells how far that is."""
+        warm_kernels()
+        warm_agents()
         self._chassis.on_pause.append(lambda paused: (self._runner.pause if paused else self._runner.resume)())
         self._subscriptions.append(await self._bus.subscribe(["md.clock.>"], self._handlers.on_clock, None))
         self._chassis.spawn(self._begin(), "predict-begin")

@@ -43,11 +43,15 @@ class RuleParams(BaseModel):
 
 
 class Stance(NamedTuple):
-    """Where a rule wants to stand after a bar: -1 short, 0 flat, 1 long; why; and how strongly, 0 to 1."""
+    """Where a rule wants to stand after a bar: -1 short, 0 flat, 1 long; why; and how strongly, 0 to 1.
+
+    enters: whether it would take that side now if it were flat.
+    """
 
     side: int
     reason: str = ""
     strength: float = 1.0
+    enters: bool = False
 
 
 class Book(msgspec.Struct):
@@ -56,6 +60,7 @@ class Book(msgspec.Struct):
     stance: where the rule stands, signalled or not. held: the side that it signalled and has not taken back.
     price, bars: close at the entry of the stance, and bars since. trades, record: how many round trips the rule has
     made, and the decayed mean of their log returns after costs. last: bar time seen last, ns. seen: bars taken.
+    rehearsed: the stance was taken in history, so nobody has been told of it.
     """
 
     stance: int = 0
@@ -66,6 +71,7 @@ class Book(msgspec.Struct):
     record: float = 0.0
     last: Nanos = -1
     seen: int = 0
+    rehearsed: bool = False
 
 
 class _Saved(msgspec.Struct, frozen=True, array_like=True):
@@ -82,8 +88,9 @@ class RuleStrategy(Generic[P]):
 
     A subclass says where it wants to stand after each bar. The rule runs whether or not it is followed, and keeps the
     record of what its round trips would have made after costs. An entry is signalled when the rule enters while that
-    record is not negative; an exit when the side that was signalled no longer is where the rule stands. A rule that
-    turns round leaves on one bar and enters on a later one, because a bar has room for one signal.
+    record is not negative; an exit when the side that was signalled no longer is where the rule stands. A stance that
+    history ends in is joined at the first live bar on which the rule would still take it. A rule that turns round
+    leaves on one bar and enters on a later one, because a bar has room for one signal.
     """
 
     name: str
@@ -101,7 +108,10 @@ class RuleStrategy(Generic[P]):
 
     def rehearse(self, f: Features) -> None:
         """Take a bar of history: the rule and its record move on, nothing is signalled."""
+        was = self._book.stance
         self._advance(f, f.unpack())
+        if was == 0 and self._book.stance != 0:
+            self._book.rehearsed = True
 
     def on_bar(self, f: Features, forecasts: Forecasts) -> Signal | None:
         """The one wish that follows from this closed bar, if any; a bar at or before the last one changes nothing.
@@ -118,7 +128,9 @@ class RuleStrategy(Generic[P]):
             side = Side.SELL if book.held > 0 else Side.BUY
             book.held = 0
             return self._signal(f, row, forecasts, Action.EXIT, side, wish)
-        entered = was == 0 and book.stance != 0
+        entered = book.stance != 0 and (was == 0 or (book.rehearsed and wish.enters))
+        if was == 0 or entered:
+            book.rehearsed = False
         if entered and not book.held and self._proven():
             book.held = book.stance
             side = Side.BUY if book.held > 0 else Side.SELL

@@ -56,14 +56,13 @@ class EmaTrend(RuleStrategy[EmaTrendParams]):
         averages.bars += 1
         atr = row[self._atr]
         gap = averages.fast - averages.slow
-        if book.stance:
-            if gap * book.stance >= 0.0:
-                return Stance(book.stance)
+        if book.stance and gap * book.stance < 0.0:
             return Stance(0, f"EMA {self.params.fast} crossed back through EMA {self.params.slow}")
         needed = max(self.params.entry_atr * atr, self.params.cost_multiple * self.cost * f.close)
         if math.isnan(atr) or abs(gap) <= needed:
-            return Stance(0)
-        return Stance(1 if gap > 0.0 else -1, self._why(gap, atr, f.close), 1.0 - 0.5 * needed / abs(gap))
+            return Stance(book.stance)
+        side = 1 if gap > 0.0 else -1
+        return Stance(side, self._why(gap, atr, f.close), 1.0 - 0.5 * needed / abs(gap), enters=True)
 
     def _why(self, gap: float, atr: float, close: float) -> str:
         return (

@@ -346,6 +346,11 @@ def test_the_planted_symbol_pays_ema_trend_within_every_minute(seed: int) -> Non
     assert np.mean([made > 0 for _, made in done]) > 0.8
 
 
+@pytest.mark.parametrize("phase", range(0, 72, 6))
+def test_the_planted_symbol_is_entered_within_fifteen_seconds_of_the_first_live_bar(phase: int) -> None:
+    assert traded("PLANTED", 1, 528 + phase, 60, 1)["ema_trend"][0][0] <= 15
+
+
 def test_the_planted_symbol_pays_ema_trend_on_five_second_bars() -> None:
     done = traded("PLANTED", 5, 600, 3000, 1)["ema_trend"]
     assert len(done) >= 10

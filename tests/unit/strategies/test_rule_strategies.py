@@ -141,12 +141,37 @@ def test_entries_and_exits_alternate_on_one_side_at_a_time() -> None:
             held = 0
 
 
-def test_rehearsed_bars_are_never_signalled_and_an_entry_of_theirs_is_not_joined_late() -> None:
-    strategy, closes = trend(), wave(30, 2)
-    for i, close in enumerate(closes[:60]):
+def rehearsed(closes: list[float], upto: int) -> list[tuple[int, Signal]]:
+    strategy = trend()
+    for i, close in enumerate(closes[:upto]):
         strategy.rehearse(features(i, close))
-    later = [strategy.on_bar(features(i, close), {}) for i, close in enumerate(closes) if i >= 60]
-    assert [(s.action, s.side) for s in later if s] == [(Action.ENTER, Side.SELL)]
+    found = [(i, strategy.on_bar(features(i, close), {})) for i, close in enumerate(closes) if i >= upto]
+    return [(i, signal) for i, signal in found if signal is not None]
+
+
+def test_a_trend_that_history_ends_in_is_joined_at_once_and_left_like_any_other() -> None:
+    joined = rehearsed(wave(30, 2), 60)
+    assert joined[0][0] == 60
+    assert [(s.action, s.side) for _, s in joined] == [
+        (Action.ENTER, Side.BUY),
+        (Action.EXIT, Side.SELL),
+        (Action.ENTER, Side.SELL),
+    ]
+
+
+def test_a_trend_that_has_lost_its_gap_is_not_joined() -> None:
+    closes = wave(30, 1) + [wave(30, 1)[-1]] * 60
+    assert [s.action for _, s in rehearsed(closes, 60)] == [Action.ENTER]
+    assert rehearsed(closes, 90) == []
+
+
+def test_a_revert_that_history_ends_in_is_not_joined() -> None:
+    strategy = revert()
+    for i, z in enumerate([0.0] * 21 + [2.5]):
+        strategy.rehearse(features(i, 1000.0, z=z))
+    zs = [2.4, 2.5, 1.0, -0.1, 2.5]
+    found = [strategy.on_bar(features(22 + i, 1000.0, z=z), {}) for i, z in enumerate(zs)]
+    assert [s.action if s else None for s in found] == [None, None, None, None, Action.ENTER]
 
 
 def test_a_side_that_was_signalled_is_taken_back_after_bars_that_were_only_rehearsed() -> None:
