@@ -8,6 +8,7 @@ import execute_world as w
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from libs.core.fills.models import PaperCosts
 from libs.core.stages.execute_ledger import LedgerFold
 from libs.core.stages.execute_state import encode_state
 from libs.core.types import (
@@ -35,12 +36,14 @@ def stories(draw: st.DrawFn) -> list[Event]:
     ms = 0.0
     for n in range(draw(st.integers(3, 25))):
         ms += draw(st.integers(0, 400))
-        kind = draw(st.sampled_from(["trade", "trade", "quote", "quote", "clock", "enter", "exit", "control"]))
+        kind = draw(st.sampled_from(["trade", "trade", "print", "quote", "quote", "clock", "enter", "exit", "control"]))
         if kind == "trade":
             events.append(w.trade(ms, draw(st.integers(98_500, 101_500)) / 100))
         elif kind == "quote":
             bid = draw(st.integers(4_950_000, 5_050_000)) / 100
             events.append(w.quote(ms, bid, bid + 1))
+        elif kind == "print":
+            events.append(w.trade(ms, draw(st.integers(4_950_000, 5_050_000)) / 100, "binance", "BTCUSDT"))
         elif kind == "clock":
             events.append(w.clock(ms, draw(st.sampled_from(["deriv", "binance"]))))
         elif kind == "enter":
@@ -87,12 +90,13 @@ def essence(world: w.World) -> tuple[list[Event], list[tuple[str, OrderState, st
     return list(world.fills), orders, books
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(data=st.data(), story=stories())
 def test_duplicates_anywhere_later_change_nothing(data: st.DataObject, story: list[Event]) -> None:
-    plain = w.World()
+    costs = PaperCosts(latency_ms=data.draw(st.sampled_from([0.0, 150.0])))
+    plain = w.World(w.config(costs=costs))
     plain.give(*story)
-    doubled = w.World()
+    doubled = w.World(w.config(costs=costs))
     for n, event in enumerate(story):
         doubled.give(event)
         for again in data.draw(st.lists(st.integers(0, n), max_size=3)):
@@ -113,7 +117,7 @@ def test_a_restored_snapshot_continues_bit_for_bit(data: st.DataObject, story: l
     assert restored.stage.snapshot() == plain.stage.snapshot()
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(data=st.data(), story=stories())
 def test_the_ledger_rebuilds_the_state_from_any_prefix(data: st.DataObject, story: list[Event]) -> None:
     """A crash after any publish: the fold plus what it finds lacking equals the books that a longer run would have."""
