@@ -331,3 +331,13 @@ def test_an_exit_is_refused_only_when_there_is_nothing_of_its_own_to_reduce(
 def test_equal_limits_have_equal_hashes_however_written() -> None:
     assert Limits(risk_per_trade=D("0.020")).hash() == Limits(risk_per_trade=D("0.02")).hash()
     assert Limits(risk_per_trade=D("0.021")).hash() != Limits().hash()
+
+
+def test_numbers_that_overflow_the_arithmetic_are_refused_by_name() -> None:
+    fine_grid = change(instrument(price_step=D("1E-20")), price=1e12)
+    assert ENGINE.review(SIGNAL, fine_grid, ACCOUNT).verdict.reasons == ("absurd_numbers",)
+
+
+def test_an_exit_whose_worst_price_would_be_zero_is_refused() -> None:
+    coarse = change(instrument(price_step=D(1000)), price=100.0)
+    assert ENGINE.review(EXIT, coarse, HOLDING).verdict.reasons == ("worst_price",)
