@@ -18,6 +18,7 @@ from services.simulator.binance.feed import NS_PER_MS, DataError, stream_symbol
 from services.simulator.binance.hub import Hub
 from services.simulator.binance.intervals import FIXED_MS, INTERVALS, end_of, nests, open_of
 from services.simulator.binance.pacing import Pacer, Settling
+from services.simulator.binance.position import Position
 from services.simulator.binance.publisher import Publisher
 from services.simulator.clock import ReplayClock
 from services.simulator.record import Record
@@ -111,7 +112,8 @@ class BarFeed:
         self._pacer = Pacer(options.speed, hub)
         self._settling = Settling()
         self._bars = CandleBook(self._file.interval)
-        self._next = min(HISTORY_BARS, len(self._file.rows) - 1)
+        self._position = Position(options.state_dir, options.data)
+        self._next = max(min(HISTORY_BARS, len(self._file.rows) - 1), self._position.resume())
         self._bars.candles = [self._file.candle(index) for index in range(self._next)]
         self._clock = ReplayClock(self._end(self._bars.candles[-1]) * NS_PER_MS)
         self.symbols: dict[str, Spot] = {self._file.symbol: spot(self._file.symbol)}
@@ -156,13 +158,16 @@ class BarFeed:
             await self._pacer.until((played + 1) * length_ns)
             self._close(candle)
             self._next = index + 1
+            self._position.save(self._next)
             self._tell_time()
             await asyncio.sleep(0)
+        self._position.save(self._next, now=True)
         self.ended = True
         self._tell_time()
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Forget the position: a clean stop is the end of this run."""
+        self._position.clear()
 
     def state(self) -> dict[str, Any]:
         """Return how many bars have closed."""

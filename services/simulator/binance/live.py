@@ -21,6 +21,7 @@ from services.simulator.clock import VenueClock
 from services.simulator.record import Record
 
 _LONGEST_NAP_MS: Final = 50
+_CATCH_UP_MS: Final = 2_000  # after a suspended machine the backlog is told in pieces that clients can read
 
 
 class LiveSymbol:
@@ -199,7 +200,7 @@ class LiveFeed:
             now_ms = self.now_ms()
             playing = [live for live in self._live.values() if live.publisher.followed]
             for live in playing:
-                live.advance(now_ms)
+                live.advance(min(now_ms, live.next_due_ms() + _CATCH_UP_MS))
             due_ms = min((live.next_due_ms() for live in playing), default=now_ms + _LONGEST_NAP_MS)
             nap_ms = min(max(due_ms - self._clock.now_ns() / NS_PER_MS, 1.0), _LONGEST_NAP_MS)
             await asyncio.sleep(nap_ms / 1_000)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import Any, Final
 
 import msgspec
@@ -16,9 +17,11 @@ from services.simulator.binance.exchange_info import Spot, spot
 from services.simulator.binance.feed import NS_PER_MS, stream_symbol
 from services.simulator.binance.hub import Hub
 from services.simulator.binance.pacing import Pacer, Settling
+from services.simulator.binance.position import Position
 from services.simulator.binance.publisher import SLOW_MS, Publisher, running_bar
 from services.simulator.binance.recording import (
     DepthUpdate,
+    Message,
     Recording,
     Snapshot,
     Stamped,
@@ -97,6 +100,11 @@ class ReplayFeed:
         }
         self.ended = False
         self._played = 0
+        self._last_ns = 0
+        self._timeline = timeline(self._recordings)
+        self._position = Position(options.state_dir, options.data)
+        for recording, message in islice(self._timeline, self._position.resume()):
+            self._play(recording, message)
 
     def now_ms(self) -> int:
         """Return the newest event time that was sent."""
@@ -137,29 +145,34 @@ class ReplayFeed:
     async def run(self) -> None:
         """Play from the first listener to the end."""
         await self._settling.wait()
-        last_ns = 0
         offset_ns = 0
-        for recording, message in timeline(self._recordings):
-            if last_ns:
-                offset_ns += min(max(message.receive_ns - last_ns, 0), _LONGEST_GAP_NS)
-            last_ns = message.receive_ns
+        for recording, message in self._timeline:
+            if self._last_ns:
+                offset_ns += min(max(message.receive_ns - self._last_ns, 0), _LONGEST_GAP_NS)
             await self._pacer.until(offset_ns)
-            try:
-                self._play(recording, message.stream, message.payload)
-            except (msgspec.DecodeError, ValueError) as error:
-                log.warning("binance simulator: %s: a recorded message is unusable: %s", recording.path.name, error)
-            self._played += 1
+            self._play(recording, message)
+            self._position.save(self._played)
+        self._position.save(self._played, now=True)
         self.ended = True
         self._tell_time()
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Forget the position: a clean stop is the end of this run."""
+        self._position.clear()
 
     def state(self) -> dict[str, Any]:
         """Return how many recorded messages have been played."""
         return {"played": self._played, "playing": self._settling.over and not self.ended}
 
-    def _play(self, recording: Recording, stream: str, payload: bytes) -> None:
+    def _play(self, recording: Recording, message: Message) -> None:
+        self._played += 1
+        self._last_ns = message.receive_ns
+        try:
+            self._emit(recording, message.stream, message.payload)
+        except (msgspec.DecodeError, ValueError) as error:
+            log.warning("binance simulator: %s: a recorded message is unusable: %s", recording.path.name, error)
+
+    def _emit(self, recording: Recording, stream: str, payload: bytes) -> None:
         if not stream:
             snapshot = msgspec.json.decode(payload, type=Snapshot)
             if (owner := recording.owner(snapshot)) in self._replayed:

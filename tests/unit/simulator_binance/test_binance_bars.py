@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 
 from services.simulator.binance.bars import HISTORY_BARS, BarFeed, read_bars
 from services.simulator.binance.feed import DataError
+from services.simulator.binance.position import FILE, Position
 from services.simulator.record import Record
 from services.simulator.settings import SimulatorOptions
 
@@ -155,3 +157,29 @@ def test_the_real_bars_keep_their_holes() -> None:
     assert (bars.symbol, bars.interval, len(bars.rows)) == ("BTCUSDT", "1h", 69_717)
     holes = sum(later[0] - earlier[0] > 3_600_000 for earlier, later in pairwise(bars.rows))
     assert holes == 11
+
+
+async def test_a_killed_playback_goes_on_with_the_next_bar(keeping_hub: Any, tmp_path: Path) -> None:
+    data = write(tmp_path, frame())
+    options = SimulatorOptions(data=data, speed=100_000, state_dir=tmp_path / "state")
+    position = Position(options.state_dir, data)
+    position.save(530)
+    feed = BarFeed(options, keeping_hub(), Record(None), lambda: None)
+    assert len(await feed.klines("SOLUSDT", "1m", None, None, 1_000)) == 530
+    feed.close()
+    assert position.resume() == 0
+
+
+@pytest.mark.parametrize("spoiled", ["other data", "too old", "torn"])
+def test_a_position_that_is_not_of_this_run_is_ignored(tmp_path: Path, spoiled: str) -> None:
+    position = Position(tmp_path, tmp_path / "a.parquet")
+    position.save(530)
+    assert Position(tmp_path, tmp_path / "a.parquet").resume() == 530
+    if spoiled == "other data":
+        assert Position(tmp_path, tmp_path / "b.parquet").resume() == 0
+    elif spoiled == "too old":
+        os.utime(tmp_path / FILE, (1, 1))
+        assert position.resume() == 0
+    else:
+        (tmp_path / FILE).write_text('{"data"')
+        assert position.resume() == 0

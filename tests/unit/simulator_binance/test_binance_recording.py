@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 import logging
@@ -210,3 +211,31 @@ async def test_every_trade_goes_on_record_once(keeping_hub: Any, tmp_path: Path)
         ("trade", "BTCUSDT", 101, "61101.63000000", "buy"),
     ]
     assert rows[0]["ts"] == (E0 + 5) * 1_000_000
+
+
+async def test_a_killed_replay_goes_on_where_it_was_and_knows_what_it_sent(keeping_hub: Any, tmp_path: Path) -> None:
+    rows = [line(number * 2, "btcusdt@trade", trade(number, number * 2)) for number in range(1, 400)]
+    data = write(tmp_path / "btc.jsonl", rows)
+    options = SimulatorOptions(data=data, speed=1, state_dir=tmp_path / "state")
+    hub = keeping_hub(["btcusdt@trade"])
+    first = ReplayFeed(options, hub, Record(None), lambda: None)
+    first.subscribed(["btcusdt@trade"])
+    enough = asyncio.Event()
+    hub.watchers.append(lambda *_: enough.set() if len(hub.published) >= 200 else None)
+    playing = asyncio.create_task(first.run())
+    await asyncio.wait_for(enough.wait(), 10)
+    playing.cancel()  # and no close: as after a kill
+
+    again = keeping_hub(["btcusdt@trade"])
+    second = ReplayFeed(options, again, Record(None), lambda: None)
+    resumed = [row.id for row in second.trades("BTCUSDT", 1, 1_000)]
+    assert resumed == list(range(1, len(resumed) + 1))
+    assert 50 < len(resumed) <= len(hub.published)
+    again.published.clear()
+    second.subscribed(["btcusdt@trade"])
+    await second.run()
+    assert [row["t"] for row in again.of("btcusdt@trade")] == list(range(len(resumed) + 1, 400))
+    second.close()
+
+    third = ReplayFeed(options, keeping_hub(), Record(None), lambda: None)
+    assert third.trades("BTCUSDT", 1, 1_000) == []
