@@ -71,6 +71,16 @@ class SequenceWatch:
         step = self._step()
         self.expected = seq + step if step else 0
 
+    @property
+    def proves_loss(self) -> bool:
+        """Whether a missing number is a lost print; a grid only suggests it."""
+        return self._numbering is Numbering.CONSECUTIVE
+
+    def misses(self, seq: int, last: int) -> bool:
+        """Whether prints between number `last` and number `seq` are missing, as far as numbers can tell."""
+        step = self._step()
+        return bool(step and seq and last) and seq > last + step
+
     def _step(self) -> int:
         if self._numbering is Numbering.CONSECUTIVE:
             return 1

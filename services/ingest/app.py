@@ -1,0 +1,61 @@
+"""Ingest: venue streams in, validated ticks, books, bars, clocks and feed health out; history on request."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from fastapi import APIRouter
+
+from libs.common.chassis import Chassis
+from libs.common.settings import Settings
+from libs.common.settings.model import VenueSettings
+from libs.venues.base import MarketData
+from services.ingest.outgoing import Outgoing
+from services.ingest.settings import IngestSettings, connect
+from services.ingest.venue import VenueFeed
+
+Connect = Callable[[Settings, VenueSettings], MarketData]
+
+
+class IngestApp:
+    """Publishes md.*; serves req.history.<venue> and req.instruments.<venue>. `connect` makes a venue's adapter."""
+
+    def __init__(self, chassis: Chassis, connect: Connect = connect) -> None:
+        self._chassis = chassis
+        self._connect = connect
+        self._out = Outgoing(chassis.bus)
+        self._venues: list[VenueFeed] = []
+
+    async def start(self) -> None:
+        """Open every venue. Raises FatalError when one cannot be: unknown symbol, nobody there, no such adapter."""
+        settings = self._chassis.settings
+        own = IngestSettings.of(settings)
+        self._chassis.spawn(self._out.run(), "outgoing")
+        for venue in settings.data.venues:
+            symbols = list(dict.fromkeys(row.symbol for row in venue.symbols))
+            market = self._connect(settings, venue)
+            self._venues.append(VenueFeed(self._chassis, market, symbols, own, self._out))
+        self._chassis.on_pause.append(self._set_paused)
+        await asyncio.gather(*(venue.start() for venue in self._venues))
+
+    def _set_paused(self, paused: bool) -> None:
+        for venue in self._venues:
+            venue.set_paused(paused)
+
+    def not_ready(self) -> list[str]:
+        """Symbols that lack fresh data; a closed market or an ended recording lacks nothing."""
+        return [reason for venue in self._venues for reason in venue.not_ready()]
+
+    async def drain(self) -> None:
+        """Close the streams and hand everything gathered to the bus."""
+        await asyncio.gather(*(venue.aclose() for venue in self._venues))
+        await self._out.flushed()
+
+    def routes(self) -> APIRouter | None:
+        return None
+
+    def info(self) -> dict[str, Any]:
+        """Counts per venue and symbol."""
+        return {"venues": {venue.name: venue.info() for venue in self._venues}}

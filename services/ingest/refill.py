@@ -1,0 +1,303 @@
+"""Where history comes in: where a symbol stands after a start, and what the stream missed."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final, TypeVar
+
+import structlog
+
+from libs.common.bus import Bus
+from libs.core.bars import FeedCheck
+from libs.core.types import SECOND, Bar, BarFlag, Nanos, Ticks, Trade, interval_token, token
+from libs.venues.base import MarketData, VenueError, VenueRefused, VenueUnavailable
+from services.ingest.handlers import VenueHandlers
+from services.ingest.state import SymbolState
+from services.ingest.watch import FeedWatch
+
+log = structlog.get_logger(__name__)
+
+RESUME: Final[Nanos] = 3600 * SECOND
+"""After a longer absence (data time) ingest starts afresh: what lies between is then a matter for training."""
+
+CLOCK_SLACK: Final[Nanos] = 3 * SECOND
+"""A venue that tells whole seconds, asked a moment ago, may be this far behind its own prints."""
+
+OWN_BARS: Final[Nanos] = 120 * SECOND
+"""Our own base bars of this much machine time are read back; older ones come from the venue."""
+
+MAX_KLINES: Final = 1000
+"""Closed klines that are fetched at most where they are the bars."""
+
+MAX_SEED: Final = 3600
+"""Base bars asked for at most, to complete the longer bars in progress."""
+
+ANSWER_S: Final = 10.0
+GIVE_UP_S: Final = 30.0
+LAGGING_TRIES: Final = 4
+LAGGING_PAUSE_S: Final = 0.25
+"""The venue's history may be a moment behind its stream: so often it is asked again before a hole is called one."""
+
+T = TypeVar("T")
+Spawn = Callable[[Coroutine[Any, Any, None], str], object]
+"""Runs a coroutine in the background under a name; what it raises ends the service."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the bus says was published before this start: last base bars, newest print, prints since those bars."""
+
+    bars: tuple[Bar, ...]
+    last_seq: int
+    stamp: Nanos
+    since: tuple[Trade, ...]
+
+
+class Refill:
+    """Fills the feeds of one venue from its history."""
+
+    def __init__(
+        self, bus: Bus, market: MarketData, watch: FeedWatch, intervals_s: Sequence[int], spawn: Spawn
+    ) -> None:
+        self._bus, self._market, self._watch, self._spawn = bus, market, watch, spawn
+        self._intervals_s = tuple(intervals_s)
+        self._longest: Nanos = max(intervals_s) * SECOND
+        self.handlers: VenueHandlers
+
+    # at start --------------------------------------------------------------------------------------------------------
+
+    def begin(self, state: SymbolState) -> None:
+        """Find out where the symbol stands, in the background, then let its prints flow."""
+        self._start(state, self._begin(state), "start")
+
+    async def _begin(self, state: SymbolState) -> None:
+        now = await self._now()
+        if newest := await self._standing_of_klines(state, now):
+            state.klines.resume(newest)
+            await self._fill_klines(state)
+            return
+        standing = await self._standing(state, now)
+        if standing is None:
+            await self._begin_afresh(state, now)
+        else:
+            await self._resume(state, standing)
+
+    async def _now(self) -> Nanos:
+        """The venue's time, waiting for it as long as it takes: without it nobody can tell a restart from a replay."""
+        while True:
+            if now := await self._patiently(self._market.server_time):
+                return now
+            await asyncio.sleep(1.0)
+
+    async def _standing_of_klines(self, state: SymbolState, now: Nanos) -> dict[int, Nanos]:
+        """Interval to opening time of the newest bars published, where the venue's klines are the bars."""
+        newest: dict[int, Nanos] = {}
+        for interval_s in self._intervals_s:
+            last = await self._bus.last(f"md.bar.{interval_token(interval_s)}.{state.venue}.{token(state.symbol)}")
+            if last is None or not isinstance(last.event, Bar) or not last.event.flags & BarFlag.VENUE:
+                continue
+            if last.event.open_time <= now <= last.event.ts_event + MAX_KLINES * interval_s * SECOND:
+                newest[interval_s] = last.event.open_time
+        return newest
+
+    async def _standing(self, state: SymbolState, now: Nanos) -> Standing | None:
+        last_ticks = await self._bus.last(state.subject)
+        if last_ticks is None or not isinstance(last_ticks.event, Ticks) or not last_ticks.event.last_seq:
+            return None
+        ticks = last_ticks.event
+        # A clock that lies before what was published is another time line: a recording played again.
+        if not ticks.ts_event - CLOCK_SLACK <= now <= ticks.ts_event + RESUME:
+            return None
+        subject = f"md.bar.{interval_token(state.builder.base // SECOND)}.{state.venue}.{token(state.symbol)}"
+        last_bar = await self._bus.last(subject)
+        if last_bar is None or not isinstance(last_bar.event, Bar):
+            since = await self._prints(state, last_ticks.stream_ns, 0)
+            return Standing((), ticks.last_seq, ticks.ts_event, since)
+        own = {last_bar.event.open_time: last_bar.event}
+        async for received in self._bus.read([subject], max(0, last_bar.stream_ns - OWN_BARS)):
+            if isinstance(received.event, Bar) and received.event.open_time < last_bar.event.open_time:
+                own[received.event.open_time] = received.event
+        since = await self._prints(state, last_bar.stream_ns, last_bar.event.ts_event)
+        return Standing(tuple(own[at] for at in sorted(own)), ticks.last_seq, ticks.ts_event, since)
+
+    async def _prints(self, state: SymbolState, captured_ns: Nanos, from_time: Nanos) -> tuple[Trade, ...]:
+        """Published prints since data time `from_time`; a bar follows its ticks by far less than a second."""
+        prints: dict[int, Trade] = {}
+        async for received in self._bus.read([state.subject], max(0, captured_ns - 2 * SECOND)):
+            if isinstance(received.event, Ticks):
+                for item in received.event.items:
+                    if isinstance(item, Trade) and item.ts_event >= from_time:
+                        prints[item.seq] = item
+        return tuple(prints[seq] for seq in sorted(prints))
+
+    async def _resume(self, state: SymbolState, standing: Standing) -> None:
+        if standing.bars:
+            older = await self._seeds(state, standing.bars[0].open_time)
+            state.builder.seed([*older, *standing.bars], standing.bars[-1].ts_event)
+            state.judge.take(standing.bars[-1].close)
+        for trade in standing.since:
+            state.judge.take(trade.price)
+            if bars := state.builder.update(trade):
+                self.handlers.emit(state, bars)
+        state.watch.begin(standing.last_seq, standing.stamp)
+        state.builder.last_seq = max(state.builder.last_seq, standing.last_seq)
+        await self._fill(state, f"taking up after print {standing.last_seq}")
+
+    async def _begin_afresh(self, state: SymbolState, now: Nanos) -> None:
+        """Complete the bars in progress from the newest page of history; nothing older is published."""
+        cut = now - now % state.builder.base
+        found = await self._ask(lambda: self._market.history_trades(state.symbol, 0))
+        seeds = await self._seeds(state, cut)
+        if (found and found[0].ts_event < cut) or (seeds and seeds[-1].ts_event == cut):
+            state.builder.seed(seeds, cut)
+        held = state.held or []
+        first_held = min((trade.seq for trade, _ in held), default=0)
+        recv_ns = time.time_ns()
+        for trade in found:
+            if trade.ts_event >= cut:
+                self.handlers.accept(state, trade, recv_ns)
+            elif first_held and trade.seq >= first_held:
+                self._before_the_start(state, trade, recv_ns)
+        if state.builder.open_time:
+            for trade, received in held:
+                if trade.ts_event < cut and trade.seq > state.watch.last:
+                    self._before_the_start(state, trade, received)
+
+    def _before_the_start(self, state: SymbolState, trade: Trade, recv_ns: Nanos) -> None:
+        """A print of the stream whose bar was over when this start took its cut: stored, in no bar, not late."""
+        state.watch.take(trade.seq, trade.ts_event)
+        state.builder.last_seq = max(state.builder.last_seq, trade.seq)
+        self.handlers.append(state, trade, recv_ns)
+
+    async def _seeds(self, state: SymbolState, end: Nanos) -> list[Bar]:
+        """Closed base bars from the beginning of the longest bar in progress to `end`."""
+        count = min(MAX_SEED, end % self._longest // state.builder.base)
+        if count <= 0:
+            return []
+        base_s = state.builder.base // SECOND
+        return await self._ask(lambda: self._market.history_bars(state.symbol, base_s, count, end))
+
+    # holes -----------------------------------------------------------------------------------------------------------
+
+    def fill(self, state: SymbolState, reason: str) -> None:
+        """Fetch what lies between the newest print taken and those held, in the background."""
+        if state.filling:
+            state.fill_again = True
+        elif state.klines.are_bars:
+            self._start(state, self._fill_klines(state), reason)
+        else:
+            self._start(state, self._fill(state, reason), reason)
+
+    async def _fill_klines(self, state: SymbolState) -> None:
+        state.hold_klines()
+        now = await self._now()
+        for interval_s, newest in state.klines.newest().items():
+            count = min(MAX_KLINES, (now - newest) // (interval_s * SECOND) - 1)
+            if count > 0:
+                question = partial(self._market.history_bars, state.symbol, interval_s, count)
+                for bar in await self._ask(question):
+                    self.handlers.take_kline(state, bar)
+
+    async def _fill(self, state: SymbolState, reason: str) -> None:
+        """Ask until what is held joins what was taken, and push it through the path of the stream."""
+        after = state.watch.last
+        if not after:
+            return
+        found: list[Trade] = []
+        for attempt in range(LAGGING_TRIES):
+            if attempt:
+                await asyncio.sleep(LAGGING_PAUSE_S)
+            answer = await self._patiently(lambda: self._market.history_trades(state.symbol, after))
+            if answer is None:
+                break
+            found = answer
+            if _joins(state, found):
+                break
+        recv_ns = time.time_ns()
+        refilled, gaps = state.counts.refilled, state.counts.gaps
+        for trade in found:
+            if trade.seq > state.watch.last and not state.judge.fault(trade):
+                state.counts.refilled += 1
+                self._push(state, trade, recv_ns)
+        if state.counts.gaps == gaps and _joins(state, ()):
+            self._watch.event(state, "gap_filled", f"{state.counts.refilled - refilled} prints from history; {reason}")
+
+    def _push(self, state: SymbolState, trade: Trade, recv_ns: Nanos) -> None:
+        """Hand on the next print there is; what is missing before it is lost."""
+        watch = state.watch
+        if watch.proves_loss and watch.misses(trade.seq, watch.last):
+            state.counts.gaps += 1
+            state.builder.mark_missing(watch.stamp, trade.ts_event)
+            detail = f"prints {watch.last + 1} to {trade.seq - 1} are not in the venue's history"
+            self._watch.failed(state, FeedCheck.GAP, "gap", detail)
+        self.handlers.accept(state, trade, recv_ns)
+
+    def _release(self, state: SymbolState) -> None:
+        """Push what was held, in order; from now on prints and klines flow."""
+        held, state.held = state.held or [], None
+        klines, state.held_klines = state.held_klines or [], None
+        for bar in klines:
+            self.handlers.take_kline(state, bar)
+        for trade, recv_ns in sorted(held, key=lambda item: item[0].seq):
+            if not trade.seq or trade.seq > state.watch.last:
+                self._push(state, trade, recv_ns)
+
+    # asking ----------------------------------------------------------------------------------------------------------
+
+    async def _ask(self, question: Callable[[], Awaitable[list[T]]]) -> list[T]:
+        """One question; nothing when the venue cannot or will not answer."""
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                return await question()
+        except (VenueError, TimeoutError) as err:
+            log.warning("no history", venue=self._watch.venue, error=str(err) or type(err).__name__)
+            return []
+
+    async def _patiently(self, question: Callable[[], Awaitable[T]]) -> T | None:
+        """Ask through short outages; None when the venue refuses or stays away for GIVE_UP_S."""
+        deadline = time.monotonic() + GIVE_UP_S
+        pause = 0.1
+        while True:
+            try:
+                async with asyncio.timeout(ANSWER_S):
+                    return await question()
+            except VenueRefused as err:
+                log.warning("history refused", venue=self._watch.venue, error=str(err))
+                return None
+            except (VenueUnavailable, TimeoutError) as err:
+                if time.monotonic() > deadline:
+                    log.warning("no history", venue=self._watch.venue, error=str(err) or type(err).__name__)
+                    return None
+            await asyncio.sleep(pause)
+            pause = min(2.0, pause * 2)
+
+    def _start(self, state: SymbolState, work: Coroutine[Any, Any, None], reason: str) -> None:
+        async def run() -> None:
+            await work
+            while state.fill_again or not _joins(state, ()):
+                again, state.fill_again = state.fill_again, False
+                await self._fill(state, reason)
+                if not again:
+                    break
+            state.filling = False
+            if not state.down_since:
+                self._release(state)
+
+        state.filling = True
+        self._spawn(run(), f"refill-{state.symbol}")
+
+
+def _joins(state: SymbolState, found: Sequence[Trade]) -> bool:
+    """Whether `found` bridges what was taken and what is held, as far as numbers can tell."""
+    watch = state.watch
+    last = watch.last
+    for trade in found:
+        if watch.proves_loss and watch.misses(trade.seq, last):
+            return False
+        last = max(last, trade.seq)
+    first_held = min((trade.seq for trade, _ in state.held or ()), default=0)
+    return not watch.misses(first_held, last)

@@ -1,0 +1,81 @@
+"""Ingest's part of the configuration, in the units it works in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from libs.common import runtime
+from libs.common.chassis import FatalError
+from libs.common.settings import Settings
+from libs.common.settings.model import VenueSettings
+from libs.core.types import MILLISECOND, Nanos, interval_seconds
+from libs.venues.base import MarketData
+from libs.venues.registry import make_market_data
+
+
+@dataclass(frozen=True, slots=True)
+class IngestSettings:
+    """What every venue feed needs to know. Durations in seconds unless they say otherwise."""
+
+    intervals_s: tuple[int, ...]
+    bar_timer: Nanos
+    tick_batch_s: float
+    stale_after_s: float
+    instruments_every_s: float
+    book_levels: int
+    patience_s: float
+    """How long an unreachable venue is tried at start before giving up."""
+
+    @classmethod
+    def of(cls, settings: Settings) -> IngestSettings:
+        """The bars of the configuration and those on which its strategies run."""
+        data = settings.data
+        traded = [interval for venue in data.venues for row in venue.symbols for interval in row.trade_intervals]
+        return cls(
+            intervals_s=tuple(sorted({interval_seconds(text) for text in (*data.bar_intervals, *traded)})),
+            bar_timer=data.bar_timer_ms * MILLISECOND,
+            tick_batch_s=data.tick_batch_ms / 1000,
+            stale_after_s=data.stale_after_s,
+            instruments_every_s=data.instruments_every_s,
+            book_levels=data.book_levels,
+            patience_s=settings.platform.ready_timeout_s,
+        )
+
+
+def endpoints_of(settings: Settings, venue: VenueSettings) -> dict[str, str]:
+    """Where `venue` is reached; {} means the venue's own addresses.
+
+    Raises:
+        FatalError: a simulator is configured and none runs, or a testnet without addresses.
+    """
+    urls = runtime.venue_urls(settings.platform.var, venue.name, venue.endpoint, venue.urls)
+    if urls:
+        return urls
+    if venue.endpoint == "simulator":
+        raise FatalError(
+            f"{venue.name}: endpoint is simulator and none runs under {settings.platform.var}; "
+            "start one (conclave up, conclave simulate), set urls, or endpoint: live"
+        )
+    if venue.endpoint == "testnet":
+        raise FatalError(f"{venue.name}: endpoint testnet needs its addresses in data.venues.urls")
+    if venue.name == "deriv":
+        return {"ws": f"wss://ws.derivws.com/websockets/v3?app_id={venue.app_id}"}
+    return {}
+
+
+def connect(settings: Settings, venue: VenueSettings) -> MarketData:
+    """The adapter of `venue` as configured.
+
+    Raises:
+        FatalError: no such adapter, or nowhere to connect to; one line.
+    """
+    try:
+        return make_market_data(
+            venue.name,
+            api=venue.api,
+            endpoints=endpoints_of(settings, venue),
+            simulator=venue.endpoint == "simulator",
+            kline_intervals=IngestSettings.of(settings).intervals_s,
+        )
+    except ValueError as err:
+        raise FatalError(f"{venue.name}: {err}") from err

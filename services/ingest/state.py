@@ -1,0 +1,101 @@
+"""What ingest remembers of one symbol."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from libs.core.bars import BarBuilder, BookFlow, HealthScore, Numbering, Plausibility, SequenceWatch
+from libs.core.types import Bar, Nanos, Quote, Trade, token
+from services.ingest.klines import KlineDesk
+from services.ingest.settings import IngestSettings
+
+NUMBERING = {"binance": Numbering.CONSECUTIVE, "deriv": Numbering.GRID}
+MAX_HELD = 200_000
+
+
+@dataclass(slots=True)
+class Counts:
+    """Since start."""
+
+    ticks: int = 0
+    bars: int = 0
+    late: int = 0
+    duplicates: int = 0
+    rejected: int = 0
+    gaps: int = 0
+    refilled: int = 0
+    reconnects: int = 0
+
+
+@dataclass(slots=True)
+class SymbolState:
+    """One symbol's feed.
+
+    Attributes:
+        held: prints that wait until history has filled what came before them; None = prints flow.
+        held_klines: klines that are bars and wait likewise.
+        filling: history is being asked for them; fill_again: something more was lost meanwhile.
+        batch: prints and quotes of the Ticks being gathered; batch_recv: arrival of its first, ns.
+        last_stamp: data time of the newest print, quote or kline. heard_mono: machine time of it, as the beat saw it.
+        down_since: machine time (monotonic ns) since which the venue does not deliver; 0 = it does.
+        futures: prints in a row that were stamped absurdly far ahead.
+    """
+
+    venue: str
+    symbol: str
+    builder: BarBuilder
+    watch: SequenceWatch
+    judge: Plausibility
+    flow: BookFlow
+    health: HealthScore
+    klines: KlineDesk
+    subject: str
+    held: list[tuple[Trade, Nanos]] | None = None
+    held_klines: list[Bar] | None = None
+    filling: bool = False
+    fill_again: bool = False
+    batch: list[Trade | Quote] = field(default_factory=list)
+    batch_recv: Nanos = 0
+    quote_seq: int = 0
+    last_stamp: Nanos = 0
+    heard_mono: Nanos = 0
+    seen_at_beat: int = 0
+    seen: int = 0
+    down_since: Nanos = 0
+    closed: bool = False
+    stale: bool = False
+    futures: int = 0
+    counts: Counts = field(default_factory=Counts)
+    told: Counts = field(default_factory=Counts)
+
+    @property
+    def has_prints(self) -> bool:
+        """Whether the symbol has shown a print, accepted or waiting."""
+        return self.judge.high > 0.0 or bool(self.held)
+
+    def hold(self) -> None:
+        """Keep prints back from now on."""
+        if self.held is None:
+            self.held = []
+
+    def hold_klines(self) -> None:
+        """Keep klines back from now on, where they are the bars."""
+        if self.klines.are_bars and self.held_klines is None:
+            self.held_klines = []
+
+
+def new_state(venue: str, symbol: str, settings: IngestSettings) -> SymbolState:
+    """A symbol of which nothing is known yet; its prints are held until history has told where it stands."""
+    state = SymbolState(
+        venue=venue,
+        symbol=symbol,
+        builder=BarBuilder(venue, symbol, settings.intervals_s, timer=settings.bar_timer),
+        watch=SequenceWatch(NUMBERING.get(venue, Numbering.NONE)),
+        judge=Plausibility(),
+        flow=BookFlow(venue, symbol, settings.book_levels),
+        health=HealthScore(),
+        klines=KlineDesk(venue, symbol),
+        subject=f"md.tick.{venue}.{token(symbol)}",
+    )
+    state.hold()
+    return state

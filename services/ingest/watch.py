@@ -1,0 +1,174 @@
+"""Watches the feeds of one venue: freshness, health messages, the venue's clock, the numbers for Prometheus."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import fields, replace
+
+from libs.common.clock import DataClocks
+from libs.core.bars import FeedCheck
+from libs.core.types import MILLISECOND, SECOND, FeedHealth, FeedState, Nanos, VenueClock, stable_id
+from services.ingest import metrics
+from services.ingest.outgoing import Outgoing
+from services.ingest.state import Counts, SymbolState
+
+COUNTERS = {
+    "ticks": metrics.TICKS,
+    "bars": metrics.BARS,
+    "late": metrics.LATE,
+    "duplicates": metrics.DUPLICATES,
+    "rejected": metrics.REJECTED,
+    "gaps": metrics.GAPS,
+    "refilled": metrics.REFILLED,
+}
+
+
+class FeedWatch:
+    """Knows how each feed of `venue` does and says so on md.health and md.clock."""
+
+    def __init__(self, venue: str, outgoing: Outgoing, clocks: DataClocks, stale_after_s: float) -> None:
+        self.venue = venue
+        self.speed = 1.0
+        self.offset_ms = 0.0
+        self._out, self._clocks = outgoing, clocks
+        self._stale_after: Nanos = int(stale_after_s * SECOND)
+
+    # clock -----------------------------------------------------------------------------------------------------------
+
+    def clock_told(self, ts_event: Nanos, recv_ns: Nanos, *, extrapolate: bool, speed: float) -> None:
+        """The venue told its clock; the offset to ours means something only while that clock runs as ours does."""
+        self.speed = speed
+        self.offset_ms = (ts_event - recv_ns) / MILLISECOND if extrapolate else 0.0
+        metrics.CLOCK_OFFSET.labels(self.venue).set(self.offset_ms / 1000)
+
+    def publish_clock(self) -> None:
+        """Tell where the data clock of the venue stands, once it is known."""
+        now = self._clocks.now(self.venue)
+        if not now:
+            return
+        machine = time.time_ns()
+        self._out.put(
+            VenueClock(
+                id=stable_id("clock", self.venue, now, machine),
+                ts_event=now,
+                ts_init=machine,
+                venue=self.venue,
+                ts_machine=machine,
+                extrapolate=self._clocks.extrapolates(self.venue),
+                speed=self.speed,
+                state=self._clocks.state(self.venue),
+            )
+        )
+
+    # health ----------------------------------------------------------------------------------------------------------
+
+    def failed(self, state: SymbolState, check: FeedCheck, event: str, detail: str, count: int = 1) -> None:
+        """A check of a feed failed; `event` "" only counts."""
+        state.health.failed(check, self._clocks.now(self.venue), count)
+        if event:
+            self.event(state, event, detail)
+
+    def event(self, state: SymbolState, event: str, detail: str) -> None:
+        """Tell the health of a feed now, with what just happened to it."""
+        now = self._clocks.now(self.venue)
+        machine = time.time_ns()
+        self._out.put(
+            FeedHealth(
+                id=stable_id("health", self.venue, state.symbol, event, now, machine),
+                ts_event=now,
+                ts_init=machine,
+                venue=self.venue,
+                symbol=state.symbol,
+                score=state.health.score(now, stale=state.stale or bool(state.down_since)),
+                state=self.feed_state(state),
+                staleness_s=self._staleness(state, now) / SECOND,
+                gaps=state.counts.gaps,
+                late=state.counts.late,
+                duplicates=state.counts.duplicates,
+                rejected=state.counts.rejected,
+                reconnects=state.counts.reconnects,
+                clock_offset_ms=self.offset_ms,
+                event=event,
+                detail=detail,
+            )
+        )
+
+    def feed_state(self, state: SymbolState) -> FeedState:
+        """Whether the feed should be delivering now."""
+        venue = self._clocks.state(self.venue)
+        if venue is FeedState.ENDED:
+            return FeedState.ENDED
+        if venue is FeedState.CLOSED or state.closed:
+            return FeedState.CLOSED
+        return FeedState.DOWN if state.stale or state.down_since else FeedState.OPEN
+
+    def beat(self, states: Iterable[SymbolState]) -> None:
+        """Once a second: count what failed, judge freshness, tell the health of every feed."""
+        now = self._clocks.now(self.venue)
+        mono = time.monotonic_ns()
+        for state in states:
+            self._note_failures(state, now)
+            self._judge_freshness(state, now, mono)
+            self.event(state, "", "")
+            self._carry_over(state, now)
+
+    def _note_failures(self, state: SymbolState, now: Nanos) -> None:
+        counts, told = state.counts, state.told
+        counts.late = state.builder.late
+        for check, name in (
+            (FeedCheck.LATE, "late"),
+            (FeedCheck.DUPLICATE, "duplicates"),
+            (FeedCheck.REJECTED, "rejected"),
+        ):
+            if more := getattr(counts, name) - getattr(told, name):
+                state.health.failed(check, now, more)
+                if check is not FeedCheck.DUPLICATE:
+                    self.event(state, name, f"{more} within a second")
+
+    def _judge_freshness(self, state: SymbolState, now: Nanos, mono: Nanos) -> None:
+        if state.seen != state.seen_at_beat or not state.heard_mono:
+            state.seen_at_beat, state.heard_mono = state.seen, mono
+        expected = self.feed_state(state) not in (FeedState.CLOSED, FeedState.ENDED)
+        allowed = self._stale_after + (state.klines.longest_s * SECOND if state.klines.are_bars else 0)
+        # Both clocks must say so: a fast replay leaps in data time, a slow one in machine time.
+        silent = mono - state.heard_mono > self._stale_after and self._staleness(state, now) > allowed
+        if (stale := expected and silent) != state.stale:
+            state.stale = stale
+            if stale:
+                state.health.failed(FeedCheck.STALE, now)
+            detail = f"nothing for {self._staleness(state, now) / SECOND:.1f} s" if stale else "messages again"
+            self.event(state, "stale" if stale else "fresh", detail)
+
+    def _staleness(self, state: SymbolState, now: Nanos) -> Nanos:
+        return max(0, now - state.last_stamp) if state.last_stamp else 0
+
+    def _carry_over(self, state: SymbolState, now: Nanos) -> None:
+        counts, told = state.counts, state.told
+        for name, counter in COUNTERS.items():
+            if more := getattr(counts, name) - getattr(told, name):
+                counter.labels(self.venue, state.symbol).inc(more)
+        state.told = replace(counts)
+        metrics.STALENESS.labels(self.venue, state.symbol).set(self._staleness(state, now) / SECOND)
+        metrics.HEALTH.labels(self.venue, state.symbol).set(
+            state.health.score(now, stale=state.stale or bool(state.down_since))
+        )
+
+    def not_ready(self, state: SymbolState) -> str:
+        """Why the feed is not ready; "" when it is fresh, or has nothing to deliver now."""
+        if self.feed_state(state) in (FeedState.CLOSED, FeedState.ENDED):
+            return ""
+        name = f"{self.venue} {state.symbol}"
+        if state.down_since:
+            return f"{name}: not connected"
+        if not state.seen:
+            return f"{name}: no data yet"
+        if state.stale:
+            return f"{name}: stale"
+        return f"{name}: filling from history" if state.held is not None else ""
+
+
+def totals(states: Iterable[SymbolState]) -> dict[str, int]:
+    """Counts of several symbols added up."""
+    states = list(states)
+    return {field.name: sum(getattr(state.counts, field.name) for state in states) for field in fields(Counts)}
