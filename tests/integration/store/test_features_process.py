@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import math
 import os
@@ -203,18 +204,32 @@ def nats(tmp_path: Path) -> Iterator[Nats]:
     server.kill()
 
 
-@pytest.fixture
-async def world(nats: Nats, tmp_path: Path, database_url: str) -> AsyncIterator[World]:
-    service = Service(tmp_path, nats, database_url)
+@contextlib.asynccontextmanager
+async def running(nats: Nats, folder: Path, database_url: str) -> AsyncIterator[World]:
+    service = Service(folder, nats, database_url)
     bus = await NatsBus.connect(nats.url, "ingest")
     made = World(nats, service, bus, database_url)
     await bus.serve("req.history.deriv", made.history)
     await bus.subscribe(["feat.>"], made.on_features, None)
     service.start()
-    yield made
-    if service.process is not None and service.process.poll() is None:
-        service.end(signal.SIGKILL)
-    await bus.close()
+    try:
+        yield made
+    finally:
+        if service.process is not None and service.process.poll() is None:
+            service.end(signal.SIGKILL)
+        await bus.close()
+
+
+@pytest.fixture
+async def world(nats: Nats, tmp_path: Path, database_url: str) -> AsyncIterator[World]:
+    async with running(nats, tmp_path, database_url) as made:
+        yield made
+
+
+@pytest.fixture
+async def world_on_own_store(nats: Nats, tmp_path: Path, own_url: str) -> AsyncIterator[World]:
+    async with running(nats, tmp_path, own_url) as made:
+        yield made
 
 
 def expected(numbers: range) -> list[bytes]:
@@ -287,6 +302,25 @@ async def test_with_the_bus_killed_it_goes_on_afterwards_and_nothing_is_missing(
     assert numbers == list(range(HISTORY, world.published))
     assert [v.values for v in world.vectors] == expected(range(HISTORY, world.published))
     assert not any(v.flags & BarFlag.GAP for v in world.vectors)
+    await world.stored(HISTORY)
+
+
+async def test_with_the_store_killed_bars_go_on_and_the_store_catches_up(
+    own_cluster: Any, world_on_own_store: World
+) -> None:
+    world = world_on_own_store
+    await world.until_ready()
+    publishing = asyncio.create_task(world.publish(1_500))
+    await asyncio.sleep(0.3)
+    await asyncio.to_thread(own_cluster.stop, signal.SIGKILL)
+    await publishing
+    await world.until(lambda: len(world.vectors) == 1_500, "vectors while the store is down")
+    ready, reasons = await asyncio.to_thread(world.service.ready)
+    assert not ready
+    assert "store" in reasons
+    assert "conclave_features_store_up 0.0" in world.service.get("/metrics")
+    await asyncio.to_thread(own_cluster.start)
+    await world.until_ready()
     await world.stored(HISTORY)
 
 
