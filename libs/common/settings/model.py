@@ -160,7 +160,7 @@ class RiskSettings(_Section):
     max_price_age_s: Seconds = Field(5.0, description="older prices refuse a signal (bars: their interval is added)")
     max_slippage_bps: Decimal = Field(Decimal(20), ge=0, description="distance of a permit's worst price")
     min_edge_over_cost: Decimal = Field(
-        Decimal("1.0"), ge=0, description="ATR move must be this many times the round-trip cost; 0 switches it off"
+        Decimal("1.0"), ge=0, description="the move to the target must be this many times the round-trip cost; 0 = off"
     )
 
     @model_validator(mode="after")
