@@ -34,7 +34,7 @@ def test_sp500_daily_returns_give_the_known_two_state_fit() -> None:
     closes = np.array([float(row["Adj Close"]) for row in rows])
     returns = 100.0 * np.diff(np.log(closes))
     state = np.zeros(kernels.STATE_SIZE)
-    likelihood = kernels.fit(state, returns, 300)
+    likelihood = kernels.fit(state, returns, 100)
     assert likelihood == pytest.approx(-7131.65, abs=1.5)
     assert math.sqrt(state[kernels.VAR0]) == pytest.approx(0.68459, abs=0.003)
     assert math.sqrt(state[kernels.VAR1]) == pytest.approx(1.80558, abs=0.008)

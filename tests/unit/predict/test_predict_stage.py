@@ -388,3 +388,13 @@ def test_scheduled_fits_hang_on_bar_time_and_survive_a_restore() -> None:
     assert all(later - earlier == 600 for earlier, later in itertools.pairwise(refits))
     assert [i for i, _ in models["regime"]][1:] == refits
     assert len(models["direction"]) == 1
+
+
+def test_a_return_that_neither_regime_explains_is_out_of_distribution(
+    planted: tuple[PredictStage, list[Features]],
+) -> None:
+    stage, later = planted
+    jumped = msgspec.structs.replace(later[0], close=later[0].close * 1.05)
+    said = {f.agent: f for f in stage.apply(jumped, 0) if isinstance(f, Forecast)}
+    assert said["regime"].abstention is Abstention.OUT_OF_DISTRIBUTION
+    assert "deviations" in said["regime"].detail
