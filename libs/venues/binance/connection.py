@@ -58,13 +58,20 @@ class _Listener(WSListener):
 
 
 class StreamConnection:
-    """Opened mute: data is dropped until `unmute`, so that a successor can be readied beside its predecessor."""
+    """One connection. A successor of a live one stays mute until it is subscribed, and in that moment mutes the other.
 
-    def __init__(self, on_data: DataHandler, on_odd: OddHandler) -> None:
+    So nothing comes twice; what was still on its way on the old one is a hole like any other.
+    """
+
+    def __init__(
+        self, on_data: DataHandler, on_odd: OddHandler, *, successor_of: StreamConnection | None = None
+    ) -> None:
         loop = asyncio.get_running_loop()
         self._on_data = on_data
         self._on_odd = on_odd
-        self._muted = True
+        self._predecessor = successor_of
+        self._muted = successor_of is not None and successor_of.is_alive
+        self._last_of_subscription = 0
         self._next_id = 0
         self._pending: dict[int, asyncio.Future[None]] = {}
         self._pace = Pace(CONTROL_PER_S, 1.0)
@@ -95,20 +102,14 @@ class StreamConnection:
     def is_alive(self) -> bool:
         return not self.ended.done()
 
-    def unmute(self) -> None:
-        """Pass data on from now."""
-        self._muted = False
-
-    def mute(self) -> None:
-        """Drop data from now."""
-        self._muted = True
-
     async def subscribe(self, streams: Sequence[str]) -> None:
         """Subscribe to all of `streams`, in as few messages as is polite, and check each answer.
 
         Raises:
             VenueUnavailable: refused, not answered, or the connection broke.
         """
+        messages = -(-len(streams) // STREAMS_PER_MESSAGE)
+        self._last_of_subscription = self._next_id + messages
         for at in range(0, len(streams), STREAMS_PER_MESSAGE):
             await self._control("SUBSCRIBE", streams[at : at + STREAMS_PER_MESSAGE])
 
@@ -117,9 +118,10 @@ class StreamConnection:
         if self._transport is None or not self.is_alive:
             raise VenueUnavailable("the stream of Binance is closed")
         self._next_id += 1
+        number = self._next_id
         answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._pending[self._next_id] = answer
-        message = {"method": method, "params": list(params), "id": self._next_id}
+        self._pending[number] = answer
+        message = {"method": method, "params": list(params), "id": number}
         try:
             self._transport.send(WSMsgType.TEXT, msgspec.json.encode(message))
             async with asyncio.timeout(ANSWER_S):
@@ -127,7 +129,7 @@ class StreamConnection:
         except TimeoutError as err:
             raise VenueUnavailable(f"Binance gave no answer to {method} within {ANSWER_S:g} s") from err
         finally:
-            self._pending.pop(message["id"] if isinstance(message["id"], int) else 0, None)
+            self._pending.pop(number, None)
 
     async def close(self) -> None:
         """End this life."""
@@ -159,6 +161,15 @@ class StreamConnection:
             answer.set_exception(VenueUnavailable(f"Binance refused a control message: {frame.msg} ({frame.code})"))
         else:
             answer.set_result(None)
+            if frame.id == self._last_of_subscription:
+                self._take_over()
+
+    def _take_over(self) -> None:
+        """From the very next message on it is this connection that speaks."""
+        if self._predecessor is not None:
+            self._predecessor._muted = True
+            self._predecessor = None
+        self._muted = False
 
     def _leave(self, reason: str) -> None:
         if not self.leaving.done():

@@ -97,7 +97,7 @@ class BinanceMarketData:
         try:
             while True:
                 try:
-                    fresh = await self._connect(feed)
+                    fresh = await self._connect(feed, current)
                 except VenueUnavailable as err:
                     if current is None or not current.is_alive:
                         feed.sink.status("*", "unreachable", str(err))
@@ -106,10 +106,8 @@ class BinanceMarketData:
                     continue
                 began = loop.time()
                 if current is not None:
-                    current.mute()
                     await current.close()
                 current = fresh
-                current.unmute()
                 if lost:
                     feed.sink.status("*", "reconnect", f"after: {lost}")
                 lost = await self._reason_to_leave(current)
@@ -122,8 +120,8 @@ class BinanceMarketData:
             if current is not None:
                 await current.close()
 
-    async def _connect(self, feed: MarketFeed) -> StreamConnection:
-        connection = StreamConnection(feed.on_data, feed.on_odd)
+    async def _connect(self, feed: MarketFeed, predecessor: StreamConnection | None) -> StreamConnection:
+        connection = StreamConnection(feed.on_data, feed.on_odd, successor_of=predecessor)
         try:
             await connection.open(self._ws_url)
             await connection.subscribe(feed.streams)

@@ -127,7 +127,7 @@ async def candle_bars(client: DerivClient, symbol: str, interval_s: int, count: 
         page = [c for c in answer if first <= c.epoch <= until and c.epoch % interval_s == 0]
         for candle in page:
             prices = [candle.open, candle.high, candle.low, candle.close]
-            if candle.epoch + interval_s <= end_s and all(map(is_price, prices)):
+            if all(map(is_price, prices)):
                 bars[candle.epoch] = bar_of(symbol, interval_s, candle.epoch, prices)
         if len(answer) < PAGE or not page:
             break

@@ -278,6 +278,7 @@ class FakeBinance(FakeVenue):
         self.depth_calls = 0
         self.snapshots: list[dict[str, Any]] = []
         self.refuse_subscribe = False
+        self.prints_before_answering = False
         self._runner: web.AppRunner | None = None
 
     def seq(self, second: int) -> int:
@@ -358,7 +359,10 @@ class FakeBinance(FakeVenue):
             with suppress(ConnectionError):
                 async for message in ws:
                     if message.type is WSMsgType.TEXT:
-                        await ws.send_str(json.dumps(self._controlled(ws, json.loads(message.data))))
+                        answer = self._controlled(ws, json.loads(message.data))
+                        if self.prints_before_answering:
+                            await self.publish()
+                        await ws.send_str(json.dumps(answer))
         finally:
             self.connections.pop(ws, None)
         return ws

@@ -176,14 +176,25 @@ async def test_a_shutdown_notice_moves_to_a_new_connection_before_the_cut(
     async with streaming(fake_binance, sink):
         await eventually(fake_binance.subscriptions, "subscribed")
         (first,) = fake_binance.connections
+        fake_binance.prints_before_answering = True  # on both connections: it must be told once
         await fake_binance.send_raw('{"stream":"!serverShutdown","data":{"e":"serverShutdown","E":1}}')
         await eventually(lambda: first not in fake_binance.connections, "the old connection let go")
         assert fake_binance.subscriptions() == 1
         await fake_binance.publish()
-        await eventually(lambda: sink.trades, "a print on the new one")
+        await eventually(lambda: any(t.ts_event == fake_binance.newest_ns for _, t in sink.trades), "a new print")
     assert "reconnect" in sink.events()
     assert "disconnect" not in sink.events()
-    assert len(sink.trades) == 1
+    seqs = [trade.seq for _, trade in sink.trades]
+    assert seqs == [fake_binance.seq(fake_binance.newest - 1), fake_binance.seq(fake_binance.newest)]
+
+
+async def test_what_comes_before_the_subscription_s_answer_is_not_lost(
+    fake_binance: Any, sink: Any, eventually: Any
+) -> None:
+    fake_binance.prints_before_answering = True
+    async with streaming(fake_binance, sink):
+        await eventually(lambda: sink.trades, "the early print")
+    assert sink.trades[0][1].seq == fake_binance.seq(fake_binance.newest)
 
 
 async def test_a_connection_is_renewed_before_the_venue_cuts_it(fake_binance: Any, sink: Any, eventually: Any) -> None:
