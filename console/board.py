@@ -86,9 +86,7 @@ class Board:
             case VenueClock():
                 self.clocks[event.venue] = event
             case Forecast():
-                row = self._row(event.venue, event.symbol)
-                if event.interval_s == row.interval_s:
-                    row.votes[event.agent] = event
+                self._forecast(event)
             case Signal():
                 pass
             case Verdict():
@@ -111,10 +109,22 @@ class Board:
 
     def _bar(self, bar: Bar) -> None:
         row = self._row(bar.venue, bar.symbol)
-        if row.interval_s == 0 or bar.interval_s <= row.interval_s:
+        if row.interval_s == 0 or (not row.votes and bar.interval_s < row.interval_s):
             row.interval_s = bar.interval_s
+        if bar.interval_s == row.interval_s:
             row.price = bar.close
             row.closes.append(bar.close)
+
+    def _forecast(self, forecast: Forecast) -> None:
+        """The row shows the shortest bars that agents vote on."""
+        row = self._row(forecast.venue, forecast.symbol)
+        if not row.votes or forecast.interval_s < row.interval_s:
+            if forecast.interval_s != row.interval_s:
+                row.closes.clear()
+                row.votes.clear()
+            row.interval_s = forecast.interval_s
+        if forecast.interval_s == row.interval_s:
+            row.votes[forecast.agent] = forecast
 
     def _order(self, order: Order) -> None:
         for index, known in enumerate(self.orders):
