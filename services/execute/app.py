@@ -62,6 +62,10 @@ class ExecuteApp:
         silent = sorted({a.venue for a in self._config.accounts if not self._handlers.has_time(a.venue)})
         return reasons + [f"waiting for the clock of {venue}" for venue in silent]
 
+    def _public_keys(self) -> dict[str, str]:
+        folder = keys_folder(self._chassis.var) / PUBLIC_FOLDER
+        return {key_id: (folder / f"{key_id}.pub").read_text() for key_id in self._keys.key_ids}
+
     def _reloaded(self) -> bool:
         self._keys.reload()
         return bool(self._keys.key_ids)
@@ -108,7 +112,7 @@ class ExecuteApp:
             await self._take(lease)
         self._waiting = "the ledger"
         since = time.time_ns() - OVERLAP_NS
-        self._config = execute_config(self._chassis.settings, await self._cash())
+        self._config = execute_config(self._chassis.settings, await self._cash(), self._public_keys())
         rebuilt = await state.rebuild(self._bus, self._config)
         stage = ExecuteStage(self._config, self._keys.refusal)
         runner = self._runner = StageRunner(stage, self._bus)

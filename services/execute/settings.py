@@ -22,8 +22,13 @@ CONFIRM = "CONCLAVE_CONFIRM_LIVE"
 """Set to 1 by `--confirm`: somebody has said that real orders may be sent."""
 
 
-def execute_config(settings: Settings, cash: Mapping[str, Decimal]) -> ExecuteConfig:
-    """What the stage is built from; `cash` overrides the capital of live accounts by what their venue holds."""
+def execute_config(
+    settings: Settings, cash: Mapping[str, Decimal], public_keys: Mapping[str, str] | None = None
+) -> ExecuteConfig:
+    """What the stage is built from.
+
+    cash: what the venues of live accounts hold, in place of the configured capital. public_keys: PEM by key id.
+    """
     trading = settings.trading
     paper = trading.paper
     return ExecuteConfig(
@@ -44,6 +49,7 @@ def execute_config(settings: Settings, cash: Mapping[str, Decimal]) -> ExecuteCo
             fee_bps=dict(paper.fee_bps),
         ),
         equity_every_s=trading.equity_every_s,
+        public_keys=dict(public_keys or {}),
         accept_exploring=trading.mode == "paper" or not spends_real_money(settings),
     )
 

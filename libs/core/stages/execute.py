@@ -8,7 +8,7 @@ import msgspec
 
 from libs.core.stages import execute_control, execute_live, execute_market, execute_permits, execute_prices
 from libs.core.stages.execute_desk import Desk
-from libs.core.stages.execute_permits import Verifier
+from libs.core.stages.execute_permits import Verifier, verifier_of
 from libs.core.stages.execute_state import ExecuteConfig, ExecuteState, Working, decode_state, encode_state
 from libs.core.types import (
     Bar,
@@ -29,11 +29,6 @@ from libs.core.types import (
     decode,
     restamped,
 )
-
-
-def trust_signed(permit: Permit) -> str | None:
-    """The verifier of a replay without keys: what carries a signature was verified when it was recorded."""
-    return None if permit.signature else "unsigned"
 
 
 class ExecuteStage:
@@ -133,13 +128,14 @@ class ExecuteStage:
         return min(dues, default=None)
 
 
-def build(config: bytes, verifier: Verifier = trust_signed) -> ExecuteStage:
-    """The stage of a JSON configuration.
+def build(config: bytes) -> ExecuteStage:
+    """The stage of a JSON configuration, verifying with the public keys in it.
 
     Raises:
-        ValueError: not a configuration of this stage.
+        ValueError: not a configuration of this stage, or a key in it is none.
     """
     try:
-        return ExecuteStage(msgspec.json.decode(config, type=ExecuteConfig), verifier)
+        decoded = msgspec.json.decode(config, type=ExecuteConfig)
     except msgspec.DecodeError as err:
         raise ValueError(f"not a configuration of the execute stage: {err}") from err
+    return ExecuteStage(decoded, verifier_of(decoded.public_keys))

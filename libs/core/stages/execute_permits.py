@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from libs.core.portfolio.accounting import Holding
 from libs.core.stages.execute_desk import Desk, cited, opens_short
@@ -22,6 +26,33 @@ from libs.core.types.money import quantity_on_grid
 
 Verifier = Callable[[Permit], str | None]
 """None when the permit's signature is good, else why not."""
+
+
+def verifier_of(keys: Mapping[str, str]) -> Verifier:
+    """A verifier over fixed public keys (PEM by key id); the words of its refusals are those of the key folder's.
+
+    Raises:
+        ValueError: one of them is no Ed25519 public key.
+    """
+    known: dict[str, Ed25519PublicKey] = {}
+    for key_id, pem in keys.items():
+        key = load_pem_public_key(pem.encode())
+        if not isinstance(key, Ed25519PublicKey):
+            raise ValueError(f"key {key_id} is no Ed25519 public key")
+        known[key_id] = key
+
+    def verify(permit: Permit) -> str | None:
+        if not permit.signature or not permit.key_id:
+            return "unsigned"
+        if permit.key_id not in known:
+            return "foreign"
+        try:
+            known[permit.key_id].verify(permit.signature, permit.signing_bytes())
+        except InvalidSignature:
+            return "altered"
+        return None
+
+    return verify
 
 
 def digest(permit: Permit) -> str:

@@ -32,6 +32,7 @@ class ExecuteConfig(msgspec.Struct, frozen=True, kw_only=True):
         equity_every_s: data seconds between two account states without a fill.
         exit_retry_s: data seconds to wait after an exit failed before a protective level may try again.
         accept_exploring: whether entries without statistical evidence are accepted; False before live money.
+        public_keys: PEM of the risk service's keys by key id, so that a replay verifies what the run verified.
     """
 
     accounts: tuple[ExecuteAccount, ...]
@@ -40,6 +41,7 @@ class ExecuteConfig(msgspec.Struct, frozen=True, kw_only=True):
     equity_every_s: float = 5.0
     exit_retry_s: float = 5.0
     accept_exploring: bool = True
+    public_keys: dict[str, str] = {}
 
 
 class Working(msgspec.Struct, kw_only=True):
