@@ -7,7 +7,8 @@ from typing import Final
 
 import msgspec
 
-from libs.core.types import MILLISECOND, Bar, BarFlag, FeedState, Nanos, Quote, Trade, stable_id
+from libs.core.bars import bar_id
+from libs.core.types import MILLISECOND, Bar, BarFlag, FeedState, Nanos, Quote, Trade
 
 VENUE: Final = "binance"
 
@@ -228,7 +229,7 @@ def bar_of(
     if trades == 0 and volume == 0.0:
         flags |= BarFlag.EMPTY
     return Bar(
-        id=stable_id("bar", VENUE, symbol, interval_s, open_time),
+        id=bar_id(VENUE, symbol, interval_s, open_time),
         ts_event=open_time + interval_s * 1_000_000_000,
         venue=VENUE,
         symbol=symbol,

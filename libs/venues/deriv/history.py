@@ -6,7 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import Final
 
-from libs.core.types import SECOND, Bar, BarFlag, Trade, stable_id
+from libs.core.bars import bar_id
+from libs.core.types import SECOND, Bar, BarFlag, Trade
 from libs.venues.deriv.client import DerivClient
 
 VENUE: Final = "deriv"
@@ -68,7 +69,7 @@ def bar_of(
     """A closed bar from its prices in order (at least one); a candle does not tell its number of `ticks`."""
     flags = BarFlag.HISTORY | (BarFlag.EMPTY if empty else BarFlag.NONE)
     return Bar(
-        id=stable_id("bar", VENUE, symbol, interval_s, open_s * SECOND),
+        id=bar_id(VENUE, symbol, interval_s, open_s * SECOND),
         ts_event=(open_s + interval_s) * SECOND,
         venue=VENUE,
         symbol=symbol,
