@@ -209,6 +209,8 @@ class VenueHandlers:
         if 0 < quote.seq <= state.quote_seq:
             state.counts.duplicates += 1
             return
+        if not state.begun:
+            return  # a Ticks now would overwrite, as the newest of its subject, where the last run stood
         state.quote_seq = quote.seq
         self.append(state, quote, recv_ns)
 

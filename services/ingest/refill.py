@@ -77,10 +77,12 @@ class Refill:
     async def _begin(self, state: SymbolState) -> None:
         now = await self._now()
         if newest := await self._standing_of_klines(state, now):
+            state.begun = True
             state.klines.resume(newest)
             await self._fill_klines(state)
             return
         standing = await self._standing(state, now)
+        state.begun = True
         if standing is None:
             await self._begin_afresh(state, now)
         else:

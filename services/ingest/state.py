@@ -33,6 +33,7 @@ class SymbolState:
 
     Attributes:
         held: prints that wait until history has filled what came before them; None = prints flow.
+        begun: it is known where the symbol stands; quotes before that are dropped.
         held_klines: klines that are bars and wait likewise.
         filling: history is being asked for them; fill_again: something more was lost meanwhile.
         batch: prints and quotes of the Ticks being gathered; batch_recv: arrival of its first, ns.
@@ -51,6 +52,7 @@ class SymbolState:
     klines: KlineDesk
     subject: str
     held: list[tuple[Trade, Nanos]] | None = None
+    begun: bool = False
     held_klines: list[Bar] | None = None
     filling: bool = False
     fill_again: bool = False
