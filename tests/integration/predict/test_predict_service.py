@@ -239,7 +239,10 @@ async def test_the_journal_rebuilds_every_output(house: House) -> None:
     assert {(e.id, e.ts_event, repr(e).replace("ts_init=0", "")) for e in rebuilt} == bare
 
 
-async def test_a_killed_service_takes_up_where_it_was_and_misses_no_bar(house: House) -> None:
+async def test_a_killed_service_takes_up_where_it_was_and_misses_no_bar(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app_module, "OVERLAP_NS", 0)
     await house.open_market()
     await house.ready(await house.start())
     await house.live(WARM, WARM + 50)
