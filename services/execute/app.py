@@ -191,6 +191,8 @@ class ExecuteApp:
         orders = self._working()
         if self._live is not None:
             await self._live.take_up(orders)
+            if not orders:
+                await self._live.compare()
             self._chassis.spawn(self._live.watch(), "watch")
             return
         for order in orders:

@@ -13,6 +13,7 @@ import structlog
 from libs.core.stages.execute_state import ExecuteState, market_key
 from libs.core.types import Action, Order, OrderState, ReportKind, VenueReport, stable_id
 from libs.venues.base import Trading, VenueError, VenueRefused, VenueUnavailable, VenueUnresolved
+from services.execute import metrics
 
 log = structlog.get_logger("execute")
 
@@ -57,6 +58,19 @@ class LiveDesk:
             if order.state is not OrderState.PLANNED:
                 await self._report(_report(order, ReportKind.UNRESOLVED, "the executor restarted"))
             self._resolve_later(order)
+
+    async def compare(self) -> None:
+        """Say which open positions of the venues no order of ours explains; they are left alone."""
+        ours = {contract for _, contract in self._open_contracts()}
+        for account, trading in self._tradings.items():
+            try:
+                strangers = [(held, symbol) for held, symbol in await trading.open_positions() if held not in ours]
+            except VenueError as err:
+                log.warning("the venue's positions are not known", account=account, error=str(err))
+                continue
+            metrics.STRANGERS.labels(account).set(len(strangers))
+            if strangers:
+                log.warning("positions at the venue that are not in the ledger", account=account, positions=strangers)
 
     async def watch(self) -> None:
         """Ask after every open position until cancelled: the venue may close one by itself."""

@@ -26,6 +26,7 @@ FILL_LATENCY = Histogram(
 )
 UNRESOLVED = Gauge("conclave_execute_unresolved_orders", "Orders whose fate only the venue knows")
 OPEN_POSITIONS = Gauge("conclave_execute_open_positions", "Open positions", ["account"])
+STRANGERS = Gauge("conclave_execute_unknown_positions", "Venue positions that the ledger does not know", ["account"])
 EQUITY = Gauge("conclave_execute_equity", "Equity in the account's own currency", ["account", "currency"])
 FEES = Gauge("conclave_execute_fees_paid", "Fees paid since start, account currency", ["account", "currency"])
 

@@ -22,6 +22,7 @@ from libs.core.types import (
     Event,
     Fill,
     Instrument,
+    Mode,
     Order,
     OrderState,
     Permit,
@@ -34,6 +35,7 @@ from libs.core.types import (
 )
 from libs.venues.base import Trading
 from libs.venues.registry import make_market_data, make_trading
+from services.execute import metrics
 from services.simulator.app import Simulator
 from services.simulator.settings import SimulatorOptions
 
@@ -184,6 +186,19 @@ async def test_a_buy_whose_answer_died_with_the_process_is_found_and_never_repea
     assert ledger(house.broker, AccountState)[-1].balance == cash
     await probe.aclose()
     await again.stop()
+
+
+async def test_positions_that_the_ledger_does_not_know_are_counted_and_left_alone(house: House) -> None:
+    stranger = house.trading()[ACCOUNT]
+    order = w.World(w.config(Mode.LIVE)).open_market().give(w.permit(worst="1000000"))[0]
+    assert isinstance(order, Order)
+    await stranger.submit(order, house.instrument)
+    process = await house.process()
+    assert metrics.STRANGERS.labels(ACCOUNT)._value.get() == 1
+    assert ledger(house.broker, Fill) == []
+    assert len(await stranger.open_positions()) == 1
+    await stranger.aclose()
+    await process.stop()
 
 
 async def test_a_rise_of_three_ticks_settles_at_the_venue_and_is_booked(house: House) -> None:
