@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -379,30 +379,34 @@ class NatsBus:
     # key-value -------------------------------------------------------------------------------------------------------
 
     async def kv_put(self, bucket: str, key: str, data: bytes) -> int:
-        return await (await self._js.key_value(bucket)).put(key, data)
+        with _as_bus_error(f"write {bucket}/{key}"):
+            return await (await self._js.key_value(bucket)).put(key, data)
 
     async def kv_get(self, bucket: str, key: str) -> bytes | None:
         entry = await self.kv_entry(bucket, key)
         return entry[0] if entry else None
 
     async def kv_entry(self, bucket: str, key: str) -> tuple[bytes, int] | None:
-        try:
-            entry = await (await self._js.key_value(bucket)).get(key)
-        except (KeyNotFoundError, BucketNotFoundError):
-            return None
-        return entry.value or b"", entry.revision or 0
+        with _as_bus_error(f"read {bucket}/{key}"):
+            try:
+                entry = await (await self._js.key_value(bucket)).get(key)
+            except (KeyNotFoundError, BucketNotFoundError):
+                return None
+            return entry.value or b"", entry.revision or 0
 
     async def kv_update(self, bucket: str, key: str, data: bytes, revision: int) -> int | None:
-        try:
-            return await (await self._js.key_value(bucket)).update(key, data, last=revision)
-        except KeyWrongLastSequenceError:
-            return None
+        with _as_bus_error(f"write {bucket}/{key}"):
+            try:
+                return await (await self._js.key_value(bucket)).update(key, data, last=revision)
+            except KeyWrongLastSequenceError:
+                return None
 
     async def kv_keys(self, bucket: str) -> list[str]:
-        try:
-            return list(await (await self._js.key_value(bucket)).keys())
-        except NoKeysError:
-            return []
+        with _as_bus_error(f"list {bucket}"):
+            try:
+                return list(await (await self._js.key_value(bucket)).keys())
+            except NoKeysError:
+                return []
 
     async def close(self) -> None:
         self._open = False
@@ -435,6 +439,14 @@ class NatsSubscriptionSet:
         for reader in self._readers:
             self._bus._readers.discard(reader)
             await reader.close()
+
+
+@contextlib.contextmanager
+def _as_bus_error(what: str) -> Iterator[None]:
+    try:
+        yield
+    except (NatsError, TimeoutError) as err:
+        raise BusError(f"bus cannot {what}: {err or type(err).__name__}") from err
 
 
 def _numbers(headers: dict[str, Any] | None) -> tuple[int, int] | None:
