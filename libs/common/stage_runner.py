@@ -37,6 +37,7 @@ log = structlog.get_logger(__name__)
 
 DURABLE_TYPES: tuple[type[Event], ...] = (Permit, Order, Fill, Position, AccountState, Control)
 FLUSH_ENTRIES = 512
+FLUSH_BYTES = 1024 * 1024
 FLUSH_S = 0.1
 
 
@@ -77,6 +78,7 @@ class StageRunner:
         self._clock_ns = clock_ns
         self._entries: list[Ref | Inline] = []
         self._first = 0
+        self._bytes = 0
         self._flusher: asyncio.Task[None] | None = None
         self._running = asyncio.Event()
         self._running.set()
@@ -89,8 +91,7 @@ class StageRunner:
         if snapshot is not None:
             self.stage.restore(snapshot)
             restored = self._event(Restored, "restored", stage=self.stage.name, snapshot=snapshot)
-            self._entries.append(Inline(encode(restored)))
-            self.applied += 1
+            self._note(Inline(encode(restored)))
         await self.flush()
         self._flusher = asyncio.create_task(self._flush_regularly(), name=f"journal-{self.stage.name}")
         return first
@@ -113,12 +114,11 @@ class StageRunner:
     async def _apply(self, event: Event, entry: Ref | Inline, trace: str) -> Taken:
         begun = time.perf_counter()
         outputs = self.stage.apply(event, self._clock_ns())
-        self._entries.append(entry)
-        self.applied += 1
+        self._note(entry)
         if self._observe:
             self._observe(event, outputs, time.perf_counter() - begun)
         if not outputs:
-            if len(self._entries) >= FLUSH_ENTRIES:
+            if len(self._entries) >= FLUSH_ENTRIES or self._bytes >= FLUSH_BYTES:
                 await self.flush()
             return Taken(outputs)
         if self._on_output:
@@ -136,12 +136,19 @@ class StageRunner:
                 await self._bus.publish(output, trace)
         return taken
 
+    def _note(self, entry: Ref | Inline) -> None:
+        self._entries.append(entry)
+        self.applied += 1
+        if isinstance(entry, Inline):
+            self._bytes += len(entry.payload)
+
     async def flush(self) -> None:
         """Publish the journal so far."""
         if not self._entries:
             return
         entries, first = tuple(self._entries), self._first
         self._entries.clear()
+        self._bytes = 0
         self._first += len(entries)
         await self._bus.publish(
             Applied(

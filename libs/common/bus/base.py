@@ -103,17 +103,19 @@ class Bus(Protocol):
 
 
 class SeenFilter:
-    """Drops what was handed over before: per subject, numbers only grow."""
+    """Drops what was handed over before: per subject and publisher's run, numbers only grow.
+
+    Several may publish on one subject (ctl, dlq), so a message of an older run may follow one of a newer run.
+    """
 
     def __init__(self) -> None:
-        self._last: dict[str, tuple[int, int]] = {}
+        self._last: dict[tuple[str, int], int] = {}
 
     def is_new(self, subject: str, epoch: int, seq: int) -> bool:
         """True once per (subject, epoch, seq), in growing order; remembers it."""
-        last = self._last.get(subject)
-        if last is not None and (epoch, seq) <= last:
+        if seq <= self._last.get((subject, epoch), 0):
             return False
-        self._last[subject] = (epoch, seq)
+        self._last[subject, epoch] = seq
         return True
 
 

@@ -207,11 +207,8 @@ class NatsBus:
         while self._open:
             try:
                 await ensure_streams(self._js)
-                for subject in list(self._outbox.by_subject):
-                    await self._repair_subject(subject)
-                self._repairing = False
-                for subject in list(self._outbox.by_subject):
-                    await self._repair_subject(subject)
+                sent = {subject: await self._repair_subject(subject) for subject in list(self._outbox.by_subject)}
+                await self._send_meanwhile(sent)
                 for reader in list(self._readers):
                     await reader.renew()
                 log.info("bus is back", name=self.name)
@@ -222,12 +219,23 @@ class NatsBus:
                 log.warning("bus is back but not ready", error=str(err) or type(err).__name__)
                 await asyncio.sleep(0.3)
 
-    async def _repair_subject(self, subject: str) -> None:
-        if not self._outbox.by_subject.get(subject):
-            return
+    async def _send_meanwhile(self, sent: dict[str, int]) -> None:
+        """Send what was published during the repair, then open the gate in the same step.
+
+        A message that overtook a waiting one would make the server look as if it held both.
+        """
+        while waiting := [e for q in self._outbox.by_subject.values() for e in q if e.seq > sent.get(e.subject, 0)]:
+            for entry in waiting:
+                await self._nc.publish(entry.subject, entry.payload, reply=entry.reply, headers=entry.headers)
+                sent[entry.subject] = entry.seq
+        self._repairing = False
+
+    async def _repair_subject(self, subject: str) -> int:
+        """Publish again what the server lost of a subject; returns the number of the last message it has now."""
         last = await self._last_numbers(subject)
         held = last[1] if last and last[0] == self.epoch else 0
-        for entry in list(self._outbox.by_subject[subject]):
+        entries = list(self._outbox.by_subject.get(subject, ()))
+        for entry in entries:
             if entry.seq <= held:
                 if entry.waiter is not None:
                     self._acks.pop(entry.reply, None)
@@ -235,6 +243,7 @@ class NatsBus:
             else:
                 await self._nc.publish(subject, entry.payload, reply=entry.reply, headers=entry.headers)
         await self._nc.flush(timeout=5)
+        return max(held, entries[-1].seq if entries else 0)
 
     async def _last_numbers(self, subject: str) -> tuple[int, int] | None:
         try:

@@ -107,6 +107,9 @@ class AccountSettings(_Section):
     venue: Literal["deriv", "binance"]
     currency: str = Field(pattern=r"^[A-Z]{3,6}$")
     capital: Decimal = Field(Decimal(10_000), gt=0, description="paper capital")
+    product: Literal["multiplier", "rise_fall"] = Field("multiplier", description="Deriv, live: what is bought")
+    duration: int = Field(5, ge=1, description="rise_fall: length of a contract in duration_unit")
+    duration_unit: Literal["t", "s", "m", "h"] = Field("t", description="rise_fall: ticks, seconds, minutes, hours")
 
 
 class PaperSettings(_Section):
