@@ -86,7 +86,14 @@ def live_tradings(settings: Settings, var: Path) -> dict[str, Trading]:
         token = read_secret("DERIV_TOKEN", var) or (_simulator_token(var) if venue.endpoint == "simulator" else "")
         try:
             made[account.id] = make_trading(
-                venue.name, api=venue.api, endpoints=urls, token=token, currency=account.currency
+                venue.name,
+                api=venue.api,
+                endpoints=urls,
+                token=token,
+                currency=account.currency,
+                product=account.product,
+                duration=account.duration,
+                duration_unit=account.duration_unit,
             )
         except ValueError as err:
             raise FatalError(f"account {account.id}: {err}") from None
