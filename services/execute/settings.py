@@ -50,13 +50,8 @@ def execute_config(
         ),
         equity_every_s=trading.equity_every_s,
         public_keys=dict(public_keys or {}),
-        accept_exploring=trading.mode == "paper" or not spends_real_money(settings),
+        accept_exploring=not settings.spends_real_money,
     )
-
-
-def spends_real_money(settings: Settings) -> bool:
-    """Whether an account's venue is anything but the simulator."""
-    return any(venue_of(settings, account.venue).endpoint != "simulator" for account in settings.trading.accounts)
 
 
 def venue_of(settings: Settings, name: str) -> VenueSettings:

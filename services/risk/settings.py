@@ -8,7 +8,6 @@ from libs.common.settings import Settings
 from libs.core.portfolio.costs import Costs
 from libs.core.portfolio.limits import AccountSpec, Limits
 from libs.core.stages.risk import RiskConfig
-from libs.core.types import Mode
 
 
 def risk_config(settings: Settings) -> RiskConfig:
@@ -18,7 +17,7 @@ def risk_config(settings: Settings) -> RiskConfig:
         accounts=tuple(AccountSpec(id=a.id, venue=a.venue, currency=a.currency) for a in trading.accounts),
         limits=Limits(**{name: getattr(settings.risk, name) for name in Limits.__struct_fields__}),
         costs=Costs(fee_bps=dict(paper.fee_bps), spread_bps=paper.spread_bps, slippage_bps=paper.slippage_bps),
-        mode=Mode(trading.mode),
+        real_money=settings.spends_real_money,
         permit_ttl_s=trading.permit_ttl_s,
     )
 

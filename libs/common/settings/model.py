@@ -198,6 +198,13 @@ class Settings(_Section):
     risk: RiskSettings = RiskSettings()
     platform: PlatformSettings = PlatformSettings()
 
+    @property
+    def spends_real_money(self) -> bool:
+        """Whether orders go to anything but the simulator."""
+        endpoints = {venue.name: venue.endpoint for venue in self.data.venues}
+        live = self.trading.mode == "live"
+        return live and any(endpoints[account.venue] != "simulator" for account in self.trading.accounts)
+
     @model_validator(mode="after")
     def _accounts_have_venues(self) -> Settings:
         venues = {venue.name for venue in self.data.venues}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import msgspec
+
 from libs.core.portfolio.costs import Costs
 from libs.core.portfolio.limits import AccountView, Case, Limits, MarketView
 from libs.core.portfolio.rules import (
@@ -24,7 +26,6 @@ from libs.core.types import (
     Approved,
     Check,
     Instrument,
-    Mode,
     Nanos,
     Permit,
     Position,
@@ -33,7 +34,7 @@ from libs.core.types import (
     Verdict,
     stable_id,
 )
-from libs.core.types.money import exact
+from libs.core.types.money import exact, smallest_trade
 
 
 class RiskEngine:
@@ -43,11 +44,12 @@ class RiskEngine:
     missing input is itself a reason. Approved permits are unsigned.
     """
 
-    def __init__(self, limits: Limits, costs: Costs, mode: Mode, permit_ttl: Nanos) -> None:
+    def __init__(self, limits: Limits, costs: Costs, real_money: bool, permit_ttl: Nanos) -> None:
+        """`real_money`: orders go to a venue that is not the simulator, so entries without evidence stay smallest."""
         self.limits = limits
         self.limits_hash = limits.hash()
         self._costs = costs
-        self._mode = mode
+        self._real_money = real_money
         self._permit_ttl = permit_ttl
 
     def review(self, signal: Signal, market: MarketView, account: AccountView | None) -> Approved | Rejected:
@@ -55,7 +57,7 @@ class RiskEngine:
         if account is None:
             refusal = Check(rule="no_account", ok=False, value=signal.venue, limit="an account at the venue")
             return self._rejected(signal, market, "", (refusal,))
-        case = Case(limits=self.limits, mode=self._mode, signal=signal, market=market, account=account)
+        case = Case(limits=self.limits, real_money=self._real_money, signal=signal, market=market, account=account)
         try:
             return self._exit(case) if signal.action is Action.EXIT else self._entry(case)
         except (ArithmeticError, ValueError) as err:
@@ -78,7 +80,11 @@ class RiskEngine:
             checks.extend(rule(case) for rule in ENTRY_ACCOUNT)
             budget = self._budget(case)
             if levels is not None and instrument is not None:
-                size = size_entry(instrument, levels, budget, self._costs.entry_fee(instrument))
+                sized = instrument
+                if case.real_money and not case.signal.evidence:
+                    smallest = smallest_trade(instrument, levels.worst)
+                    sized = msgspec.structs.replace(instrument, max_qty=min(smallest, instrument.max_qty))
+                size = size_entry(sized, levels, budget, self._costs.entry_fee(instrument))
             checks.extend(self._room_checks(case, budget, size))
             if levels is not None and instrument is not None:
                 checks.append(_size_check(instrument, size, budget))

@@ -11,7 +11,6 @@ from libs.core.types import (
     Action,
     FeedHealth,
     Instrument,
-    Mode,
     Nanos,
     OrderState,
     Position,
@@ -167,7 +166,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that a rule may look at."""
 
     limits: Limits
-    mode: Mode
+    real_money: bool
     signal: Signal
     market: MarketView
     account: AccountView

@@ -15,14 +15,13 @@ from libs.core.types import (
     Action,
     ControlKind,
     InstrumentKind,
-    Mode,
     Nanos,
     Order,
     OrderState,
     Permit,
     stable_id,
 )
-from libs.core.types.money import quantity_on_grid
+from libs.core.types.money import quantity_on_grid, smallest_trade
 
 Verifier = Callable[[Permit], str | None]
 """None when the permit's signature is good, else why not."""
@@ -129,8 +128,10 @@ def _entry_refusal(desk: Desk, permit: Permit) -> str | None:
         return f"short: a spot account cannot sell {permit.symbol} that it does not hold"
     if _quantity(desk, permit) <= 0:
         return f"quantity: {permit.quantity} is below what {permit.symbol} can be traded in"
-    if desk.config.mode is Mode.LIVE and permit.verdict.exploring and not desk.config.accept_exploring:
-        return "evidence: no entry without evidence before live money"
+    if permit.verdict.exploring and not desk.config.accept_exploring and instrument is not None:
+        smallest = smallest_trade(instrument, permit.worst_price)
+        if permit.quantity > smallest:
+            return f"evidence: without it live money takes at most the smallest trade, {smallest.normalize():f}"
     blocked = halted(desk, permit.symbol, permit.strategy, permit.account)
     if blocked is not None:
         return f"halted: {blocked}"

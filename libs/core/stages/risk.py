@@ -24,7 +24,6 @@ from libs.core.types import (
     FeedHealth,
     Fill,
     Instrument,
-    Mode,
     Nanos,
     Order,
     Permit,
@@ -45,12 +44,17 @@ DRAWDOWN_REASON: Final = "drawdown"
 
 
 class RiskConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """What the stage is built from. `permit_ttl_s`: data seconds for which a permit is valid."""
+    """What the stage is built from.
+
+    Attributes:
+        real_money: orders go to anything but paper or the simulator; without evidence they stay the smallest.
+        permit_ttl_s: data seconds for which a permit is valid.
+    """
 
     accounts: tuple[AccountSpec, ...]
     limits: Limits = Limits()
     costs: Costs = Costs()
-    mode: Mode = Mode.PAPER
+    real_money: bool = False
     permit_ttl_s: float = 5.0
 
 
@@ -81,7 +85,7 @@ class RiskStage:
     def __init__(self, config: RiskConfig) -> None:
         self.config = config
         self._ttl: Nanos = round(config.permit_ttl_s * SECOND)
-        self._engine = RiskEngine(config.limits, config.costs, config.mode, self._ttl)
+        self._engine = RiskEngine(config.limits, config.costs, config.real_money, self._ttl)
         self.limits_hash = self._engine.limits_hash
         self.expired: list[str] = []
         self._state = _State(SNAPSHOT_VERSION, {spec.id: AccountMemory(spec) for spec in config.accounts})

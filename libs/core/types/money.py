@@ -70,6 +70,14 @@ def price_against(instrument: Instrument, price: Decimal, side: Side) -> Decimal
     return to_step(price, instrument.price_step, ROUND_CEILING if side is Side.BUY else ROUND_FLOOR)
 
 
+def smallest_trade(instrument: Instrument, worst_price: Decimal) -> Decimal:
+    """The smallest quantity the venue takes, with 5 % room above its minimal notional for a price that moves."""
+    if instrument.kind is InstrumentKind.MULTIPLIER or instrument.min_notional == 0 or worst_price <= 0:
+        return instrument.min_qty
+    wanted = instrument.min_notional * Decimal("1.05") / worst_price
+    return max(instrument.min_qty, to_step(wanted, instrument.qty_step, ROUND_CEILING))
+
+
 def notional(instrument: Instrument, quantity: Decimal, price: Decimal) -> Decimal:
     """Exposure in quote currency: price x quantity (SPOT) or stake x multiplier (MULTIPLIER)."""
     if instrument.kind is InstrumentKind.MULTIPLIER:

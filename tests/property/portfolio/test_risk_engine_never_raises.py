@@ -29,7 +29,7 @@ from libs.core.types.money import notional
 
 NOW = 1_700_000_000 * SECOND
 LIMITS = Limits()
-ENGINE = RiskEngine(LIMITS, Costs(fee_bps={"v": D(10)}), Mode.PAPER, 5 * SECOND)
+ENGINE = RiskEngine(LIMITS, Costs(fee_bps={"v": D(10)}), False, 5 * SECOND)
 
 absurd_floats = st.one_of(
     st.sampled_from([math.nan, math.inf, -math.inf, 0.0, -0.0, -1.0, 5e-324, 1e308, -1e308, 1e15, 1e-12]),

@@ -189,6 +189,8 @@ def test_before_the_venue_has_told_the_time_nothing_is_accepted() -> None:
 def test_without_evidence_nothing_enters_with_live_money() -> None:
     world = w.World(w.config(Mode.LIVE, accept_exploring=False)).open_market()
     assert refused(world, w.permit()).reason.startswith("evidence:")
+    smallest = w.permit("intent-2", quantity=str(w.V100.min_qty))
+    assert world.give(smallest)[0].state is OrderState.PLANNED
 
 
 def test_time_that_passes_opens_the_books_once() -> None:

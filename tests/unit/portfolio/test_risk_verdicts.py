@@ -26,6 +26,7 @@ from libs.core.types import (
     Signal,
     stable_id,
 )
+from libs.core.types.money import smallest_trade
 
 NOW = 1_700_000_000 * SECOND
 SPOT = Instrument(
@@ -109,8 +110,8 @@ ON_ITS_WAY = Pending(
     risk=D(18),
     cash=D(901),
 )
-ENGINE = RiskEngine(Limits(), Costs(fee_bps={"binance": D(10)}), Mode.PAPER, 5 * SECOND)
-LIVE = RiskEngine(Limits(), Costs(fee_bps={"binance": D(10)}), Mode.LIVE, 5 * SECOND)
+ENGINE = RiskEngine(Limits(), Costs(fee_bps={"binance": D(10)}), False, 5 * SECOND)
+LIVE = RiskEngine(Limits(), Costs(fee_bps={"binance": D(10)}), True, 5 * SECOND)
 
 
 def change(thing: Any, **fields: Any) -> Any:
@@ -244,8 +245,15 @@ def test_permits_on_their_way_count_as_exposure_risk_and_cash() -> None:
     assert answer.permit.quantity * D("100.20") <= 500  # 5,000 less 4,500 reserved
 
 
-def test_live_needs_evidence_and_paper_may_explore() -> None:
-    assert LIVE.review(SIGNAL, MARKET, ACCOUNT).verdict.reasons == ("evidence",)
+def test_real_money_without_evidence_gets_only_the_smallest_trade() -> None:
+    explored = LIVE.review(SIGNAL, MARKET, ACCOUNT)
+    assert isinstance(explored, Approved)
+    instrument = MARKET.instrument
+    assert instrument is not None
+    assert explored.permit.quantity == smallest_trade(instrument, explored.permit.worst_price)
+    full = ENGINE.review(SIGNAL, MARKET, ACCOUNT)
+    assert isinstance(full, Approved)
+    assert explored.permit.quantity < full.permit.quantity
     proven = LIVE.review(change(SIGNAL, evidence=True), MARKET, ACCOUNT)
     assert isinstance(proven, Approved)
     assert not proven.verdict.exploring
