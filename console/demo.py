@@ -191,7 +191,7 @@ async def _run(
         problems = _service_problems(stack, codes)
         facts = {"title": title, "ready_after_s": round(max(stack.ready_at.values()) - started_ns / 1e9, 1)}
         folder = var.parent / SESSIONS if var.name == DEMO else var / SESSIONS
-        session = await record_session(bus, var, folder, started_ns, facts)
+        session = await record_session(bus, folder, started_ns, facts)
     _, messages = read_session(session)
     summary = summarise(messages)
     if not record:

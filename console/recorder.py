@@ -22,17 +22,12 @@ async def collect(bus: Bus, since_ns: Nanos) -> AsyncIterator[Message]:
             yield Message(item.subject, item.epoch, item.seq, item.stream_ns, encode(item.event))
 
 
-def public_keys(var: Path) -> dict[str, bytes]:
-    """The keys that verify permits, by id."""
-    return {path.stem: path.read_bytes() for path in sorted((var / "keys" / "public").glob("*.pub"))}
-
-
-async def record_session(bus: Bus, var: Path, folder: Path, since_ns: Nanos, facts: dict[str, Any]) -> Path:
+async def record_session(bus: Bus, folder: Path, since_ns: Nanos, facts: dict[str, Any]) -> Path:
     """Record everything since `since_ns` as `<folder>/<UTC time>.session`."""
     messages = [message async for message in collect(bus, since_ns)]
     name = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(since_ns / 1e9))
     path = folder / f"{name}.session"
-    meta = Meta(started_ns=since_ns, ended_ns=time.time_ns(), public_keys=public_keys(var), facts=facts)
+    meta = Meta(started_ns=since_ns, ended_ns=time.time_ns(), facts=facts)
     write_session(path, meta, messages)
     return path
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
 from rich import box
@@ -14,8 +14,8 @@ from rich.table import Table
 
 from console.context import DEMO, CommandError, base_var, running_bus, running_var
 from console.dashboard import make_console
-from console.recorder import SESSIONS, collect, latest_session, public_keys
-from console.stages import stage_factory
+from console.recorder import SESSIONS, collect, latest_session
+from console.stages import make_stage
 from libs.common import runtime
 from libs.research.replay import Recording, ReplayReport, replay
 from libs.research.session import Message, SessionError, read_session
@@ -23,11 +23,11 @@ from libs.research.session import Message, SessionError, read_session
 
 async def run_replay(session: str, as_json: bool) -> int:
     """Replay and report; the exit code."""
-    source, keys, messages = await _load(session)
+    source, messages = await _load(session)
     console = make_console()
     columns = (TextColumn("replaying"), BarColumn(), TextColumn("{task.completed:,} inputs"), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True, disable=as_json or not console.is_terminal) as progress:
-        report = await asyncio.to_thread(_replay, messages, keys, progress)
+        report = await asyncio.to_thread(_replay, messages, progress)
     if as_json:
         sys.stdout.write(json.dumps(_facts(source, report)) + "\n")
     else:
@@ -48,13 +48,13 @@ async def run_replay(session: str, as_json: bool) -> int:
     return 0 if report.ok else 1
 
 
-def _replay(messages: Iterable[Message], keys: Mapping[str, bytes], progress: Progress) -> ReplayReport:
+def _replay(messages: Iterable[Message], progress: Progress) -> ReplayReport:
     recording = Recording(messages)
     total = sum(
         len(batch.entries) for runs in recording.journals.values() for run in runs.values() for batch in run.values()
     )
     task = progress.add_task("", total=total)
-    return replay(recording, stage_factory(keys), lambda count: progress.advance(task, count))
+    return replay(recording, make_stage, lambda count: progress.advance(task, count))
 
 
 def _facts(source: str, report: ReplayReport) -> dict[str, object]:
@@ -68,11 +68,11 @@ def _facts(source: str, report: ReplayReport) -> dict[str, object]:
     }
 
 
-async def _load(session: str) -> tuple[str, Mapping[str, bytes], list[Message]]:
+async def _load(session: str) -> tuple[str, list[Message]]:
     if session == "running":
-        async with running_bus("replay") as (bus, var):
+        async with running_bus("replay") as (bus, _):
             since = int(runtime.read_stack(running_var()).get("started_ns", 0))
-            return "the running stack", public_keys(var), [message async for message in collect(bus, since)]
+            return "the running stack", [message async for message in collect(bus, since)]
     path: Path | None = Path(session)
     if session == "last":
         var = base_var()
@@ -81,7 +81,6 @@ async def _load(session: str) -> tuple[str, Mapping[str, bytes], list[Message]]:
     if path is None:
         raise CommandError("no recorded session; run `make demo` first")
     try:
-        meta, messages = read_session(path)
-        return path.name, meta.public_keys, list(messages)
+        return path.name, list(read_session(path)[1])
     except SessionError as err:
         raise CommandError(str(err)) from None

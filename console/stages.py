@@ -2,33 +2,22 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Mapping
-from pathlib import Path
-
-from libs.common.keys import Verifier
 from libs.core.stages import execute, features, predict, risk
 from libs.core.stages.base import Stage
-from libs.research.replay import ReplayError, StageFactory
+from libs.research.replay import ReplayError
+
+_BUILDERS = {"features": features.build, "predict": predict.build, "risk": risk.build, "execute": execute.build}
 
 
-def stage_factory(public_keys: Mapping[str, bytes]) -> StageFactory:
-    """A factory whose execute stage checks permits against `public_keys`, PEM by key id."""
-    with tempfile.TemporaryDirectory() as folder:
-        for key_id, pem in public_keys.items():
-            (Path(folder) / f"{key_id}.pub").write_bytes(pem)
-        verifier = Verifier(Path(folder))
+def make_stage(name: str, config: bytes) -> Stage:
+    """A fresh stage.
 
-    def make(name: str, config: bytes) -> Stage:
-        match name:
-            case "features":
-                return features.build(config)
-            case "predict":
-                return predict.build(config)
-            case "risk":
-                return risk.build(config)
-            case "execute":
-                return execute.build(config, verifier.refusal)
+    Raises:
+        ReplayError: no such stage, or a configuration that this version cannot read.
+    """
+    if name not in _BUILDERS:
         raise ReplayError(f"there is no stage {name}")
-
-    return make
+    try:
+        return _BUILDERS[name](config)
+    except ValueError as err:
+        raise ReplayError(f"{name}: the recorded configuration cannot be used: {err}") from err

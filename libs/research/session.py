@@ -29,7 +29,7 @@ class Message(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Meta(msgspec.Struct, frozen=True, kw_only=True):
-    """What a session is: when it began and ended (machine clock, ns), with which public keys permits were signed.
+    """What a session is: when it began and ended (machine clock, ns).
 
     facts: what the report needs besides the messages, as plain JSON values.
     """
@@ -37,7 +37,6 @@ class Meta(msgspec.Struct, frozen=True, kw_only=True):
     format: str = FORMAT
     started_ns: int
     ended_ns: int
-    public_keys: dict[str, bytes] = {}
     facts: dict[str, Any] = {}
 
 

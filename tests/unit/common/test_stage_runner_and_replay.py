@@ -188,7 +188,7 @@ async def test_a_session_file_keeps_everything_and_refuses_what_is_cut(tmp_path:
     broker = MemoryBroker()
     await run(broker, range(4), until)
     path = tmp_path / "one.session"
-    meta = Meta(started_ns=1, ended_ns=2, public_keys={"k": b"pem"}, facts={"a": 1})
+    meta = Meta(started_ns=1, ended_ns=2, facts={"a": 1})
     assert write_session(path, meta, messages(broker)) == len(messages(broker))
     again, found = read_session(path)
     assert again == meta
