@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -13,25 +12,14 @@ import structlog
 
 from libs.common.bus import Bus
 from libs.core.bars import FeedCheck
-from libs.core.types import SECOND, Bar, BarFlag, Nanos, Ticks, Trade, interval_token, token
+from libs.core.types import SECOND, Bar, Nanos, Trade
 from libs.venues.base import MarketData, VenueError, VenueRefused, VenueUnavailable
 from services.ingest.handlers import VenueHandlers
+from services.ingest.standing import MAX_KLINES, Standing, read_kline_standing, read_standing
 from services.ingest.state import SymbolState
 from services.ingest.watch import FeedWatch
 
 log = structlog.get_logger(__name__)
-
-RESUME: Final[Nanos] = 3600 * SECOND
-"""After a longer absence (data time) ingest starts afresh: what lies between is then a matter for training."""
-
-CLOCK_SLACK: Final[Nanos] = 3 * SECOND
-"""A venue that tells whole seconds, asked a moment ago, may be this far behind its own prints."""
-
-OWN_BARS: Final[Nanos] = 120 * SECOND
-"""Our own base bars of this much machine time are read back; older ones come from the venue."""
-
-MAX_KLINES: Final = 1000
-"""Closed klines that are fetched at most where they are the bars."""
 
 MAX_SEED: Final = 3600
 """Base bars asked for at most, to complete the longer bars in progress."""
@@ -45,16 +33,6 @@ LAGGING_PAUSE_S: Final = 0.25
 T = TypeVar("T")
 Spawn = Callable[[Coroutine[Any, Any, None], str], object]
 """Runs a coroutine in the background under a name; what it raises ends the service."""
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """What the bus says was published before this start: last base bars, newest print, prints since those bars."""
-
-    bars: tuple[Bar, ...]
-    last_seq: int
-    stamp: Nanos
-    since: tuple[Trade, ...]
 
 
 class Refill:
@@ -72,16 +50,16 @@ class Refill:
 
     def begin(self, state: SymbolState) -> None:
         """Find out where the symbol stands, in the background, then let its prints flow."""
-        self._start(state, self._begin(state), "start")
+        self._start(state, partial(self._begin, state), "start")
 
     async def _begin(self, state: SymbolState) -> None:
         now = await self._now()
-        if newest := await self._standing_of_klines(state, now):
+        if newest := await read_kline_standing(self._bus, state, self._intervals_s, now):
             state.begun = True
             state.klines.resume(newest)
             await self._fill_klines(state)
             return
-        standing = await self._standing(state, now)
+        standing = await read_standing(self._bus, state, now)
         state.begun = True
         if standing is None:
             await self._begin_afresh(state, now)
@@ -94,47 +72,6 @@ class Refill:
             if now := await self._patiently(self._market.server_time):
                 return now
             await asyncio.sleep(1.0)
-
-    async def _standing_of_klines(self, state: SymbolState, now: Nanos) -> dict[int, Nanos]:
-        """Interval to opening time of the newest bars published, where the venue's klines are the bars."""
-        newest: dict[int, Nanos] = {}
-        for interval_s in self._intervals_s:
-            last = await self._bus.last(f"md.bar.{interval_token(interval_s)}.{state.venue}.{token(state.symbol)}")
-            if last is None or not isinstance(last.event, Bar) or not last.event.flags & BarFlag.VENUE:
-                continue
-            if last.event.open_time <= now <= last.event.ts_event + MAX_KLINES * interval_s * SECOND:
-                newest[interval_s] = last.event.open_time
-        return newest
-
-    async def _standing(self, state: SymbolState, now: Nanos) -> Standing | None:
-        last_ticks = await self._bus.last(state.subject)
-        if last_ticks is None or not isinstance(last_ticks.event, Ticks) or not last_ticks.event.last_seq:
-            return None
-        ticks = last_ticks.event
-        # A clock that lies before what was published is another time line: a recording played again.
-        if not ticks.ts_event - CLOCK_SLACK <= now <= ticks.ts_event + RESUME:
-            return None
-        subject = f"md.bar.{interval_token(state.builder.base // SECOND)}.{state.venue}.{token(state.symbol)}"
-        last_bar = await self._bus.last(subject)
-        if last_bar is None or not isinstance(last_bar.event, Bar):
-            since = await self._prints(state, last_ticks.stream_ns, 0)
-            return Standing((), ticks.last_seq, ticks.ts_event, since)
-        own = {last_bar.event.open_time: last_bar.event}
-        async for received in self._bus.read([subject], max(0, last_bar.stream_ns - OWN_BARS)):
-            if isinstance(received.event, Bar) and received.event.open_time < last_bar.event.open_time:
-                own[received.event.open_time] = received.event
-        since = await self._prints(state, last_bar.stream_ns, last_bar.event.ts_event)
-        return Standing(tuple(own[at] for at in sorted(own)), ticks.last_seq, ticks.ts_event, since)
-
-    async def _prints(self, state: SymbolState, captured_ns: Nanos, from_time: Nanos) -> tuple[Trade, ...]:
-        """Published prints since data time `from_time`; a bar follows its ticks by far less than a second."""
-        prints: dict[int, Trade] = {}
-        async for received in self._bus.read([state.subject], max(0, captured_ns - 2 * SECOND)):
-            if isinstance(received.event, Ticks):
-                for item in received.event.items:
-                    if isinstance(item, Trade) and item.ts_event >= from_time:
-                        prints[item.seq] = item
-        return tuple(prints[seq] for seq in sorted(prints))
 
     async def _resume(self, state: SymbolState, standing: Standing) -> None:
         if standing.bars:
@@ -190,9 +127,9 @@ class Refill:
         if state.filling:
             state.fill_again = True
         elif state.klines.are_bars:
-            self._start(state, self._fill_klines(state), reason)
+            self._start(state, partial(self._fill_klines, state), reason)
         else:
-            self._start(state, self._fill(state, reason), reason)
+            self._start(state, partial(self._fill, state, reason), reason)
 
     async def _fill_klines(self, state: SymbolState) -> None:
         state.hold_klines()
@@ -277,9 +214,9 @@ class Refill:
             await asyncio.sleep(pause)
             pause = min(2.0, pause * 2)
 
-    def _start(self, state: SymbolState, work: Coroutine[Any, Any, None], reason: str) -> None:
+    def _start(self, state: SymbolState, work: Callable[[], Awaitable[None]], reason: str) -> None:
         async def run() -> None:
-            await work
+            await work()
             while state.fill_again or not _joins(state, ()):
                 again, state.fill_again = state.fill_again, False
                 await self._fill(state, reason)

@@ -11,7 +11,7 @@ MAX_JUMP: Final = 0.25
 """Largest believable move from one print to the next, as a fraction. The wildest index of Deriv moves some percent."""
 
 CONFIRMATIONS: Final = 3
-"""So many prints in a row at the new level (each within MAX_JUMP of the one before) make a jump true."""
+"""So many different prints in a row at the new level (each within MAX_JUMP of the one before) make a jump true."""
 
 
 class Plausibility:
@@ -21,11 +21,12 @@ class Plausibility:
         low, high: a print between them (both excluded) needs no further look.
     """
 
-    __slots__ = ("_candidate", "_confirmed", "_max_jump", "high", "low")
+    __slots__ = ("_candidate", "_confirmed", "_max_jump", "_seq", "high", "low")
 
     def __init__(self, max_jump: float = MAX_JUMP) -> None:
         self._max_jump = max_jump
         self._candidate = 0.0
+        self._seq = 0
         self._confirmed = 0
         self.low = self.high = 0.0
 
@@ -44,9 +45,11 @@ class Plausibility:
             return f"size {trade.size} is none"
         if self.high == 0.0 or self.low < price < self.high:
             return ""
+        repeated = trade.seq != 0 and trade.seq == self._seq
         near = self._candidate / (1.0 + self._max_jump) < price < self._candidate * (1.0 + self._max_jump)
-        self._confirmed = self._confirmed + 1 if self._confirmed and near else 1
-        self._candidate = price
+        if not (repeated and self._confirmed):
+            self._confirmed = self._confirmed + 1 if self._confirmed and near else 1
+        self._candidate, self._seq = price, trade.seq
         if self._confirmed >= CONFIRMATIONS:
             return ""
         before = math.sqrt(self.low * self.high)

@@ -10,8 +10,8 @@ from libs.core.bars import BookFlow, FeedCheck, HealthScore, Numbering, Order, P
 from libs.core.types import SECOND, Quote, Trade
 
 
-def trade(price: float, size: float = 1.0) -> Trade:
-    return Trade(1, price, size, 0, 1)
+def trade(price: float, size: float = 1.0, seq: int = 0) -> Trade:
+    return Trade(1, price, size, 0, seq)
 
 
 def test_consecutive_numbers_prove_loss_and_repetition() -> None:
@@ -63,6 +63,12 @@ def test_a_lone_spike_is_refused_and_a_lasting_jump_believed_at_the_third_print(
     assert judge.fault(trade(50.0))
     assert judge.fault(trade(51.0))
     assert judge.fault(trade(49.0)) == ""
+
+
+def test_a_spike_sent_again_does_not_confirm_itself() -> None:
+    judge = Plausibility()
+    judge.take(100.0)
+    assert all(judge.fault(trade(300.0, seq=7)) for _ in range(5))
 
 
 def test_scattered_absurd_prices_confirm_nothing() -> None:
