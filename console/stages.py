@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from libs.core.stages import execute, features, predict, risk
 from libs.core.stages.base import Stage
 from libs.research.replay import ReplayError
 
-_BUILDERS = {"features": features.build, "predict": predict.build, "risk": risk.build, "execute": execute.build}
+_BUILDERS: dict[str, Callable[[bytes], Stage]] = {
+    "features": features.build,
+    "predict": predict.build,
+    "risk": risk.build,
+    "execute": execute.build,
+}
 
 
 def make_stage(name: str, config: bytes) -> Stage:
