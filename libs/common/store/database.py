@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 import asyncpg
 
 from libs.common.store.captured import Captured
 from libs.common.store.errors import StoreError, StoreUnreachable, checked, explained
-from libs.common.store.migrate import migrate
+from libs.common.store.migrate import Connection, migrate
 from libs.common.store.retention import drop_old
 from libs.common.store.rows import Batch
 from libs.common.store.writer import Writer
@@ -42,6 +42,7 @@ class Store:
         self._connections = connections
         self._pool: asyncpg.Pool | None = None
         self._writer: Writer | None = None
+        self._server_started: datetime | None = None
 
     @property
     def pool(self) -> asyncpg.Pool:
@@ -63,6 +64,7 @@ class Store:
         """
         try:
             if self._pool is None:
+                self._server_started = None
                 pool = await asyncpg.create_pool(
                     self.url,
                     min_size=1,
@@ -70,12 +72,24 @@ class Store:
                     timeout=CONNECT_S,
                     command_timeout=COMMAND_S,
                     server_settings={"application_name": "conclave"},
+                    init=self._meet,
                 )
                 self._pool, self._writer = pool, Writer(pool)
             async with self.pool.acquire() as connection:
                 await migrate(connection)
         except FAILURES as err:
             raise explained(err, self.url) from err
+
+    async def _meet(self, connection: Connection) -> None:
+        """Refuse a server that was started after the pool was opened: it may have lost its last commits.
+
+        Between two batches nobody would notice: the pool connects anew in silence. So whoever writes has to open the
+        store again, and asks it how far it has got.
+        """
+        started = await connection.fetchval("SELECT pg_postmaster_start_time()")
+        self._server_started = self._server_started or started
+        if started != self._server_started:
+            raise ConnectionResetError("the server was started anew and may have lost its last commits")
 
     async def close(self) -> None:
         """Give all connections back; waits two seconds for what is under way."""
