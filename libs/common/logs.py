@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import structlog
+import structlog.tracebacks
 
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
@@ -24,7 +25,8 @@ def configure_logs(service: str, level: str, folder: Path | None, max_mb: int = 
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="ts"),
         lambda _logger, _name, event: {"service": service, **event},
-        structlog.processors.dict_tracebacks,
+        # Without local variables: among them are URLs with passwords, tokens and whole messages.
+        structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False)),
     ]
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
