@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import structlog
 
+from libs.common.bus import BusError
 from libs.common.chassis import Chassis, FatalError
 from libs.core.types import Event, Instrument, encode
 from libs.venues.base import MarketData, VenueError, VenueRefused, VenueUnavailable
@@ -118,7 +119,7 @@ class VenueFeed:
             await asyncio.sleep(self._settings.instruments_every_s)
             try:
                 await self._read_instruments()
-            except VenueError as err:
+            except (VenueError, BusError) as err:
                 log.warning("instruments could not be read again", venue=self.name, error=str(err))
 
     async def _answer_instruments(self, _request: Event) -> list[Event]:
