@@ -29,6 +29,7 @@ from libs.core.types import Control, ControlKind, stable_id
 
 DRAIN_S = 8.0
 VERSION = "0.1.0"
+READY = Gauge("conclave_service_ready", "1 when /readyz answers 200", ["service"])
 
 
 class FatalError(Exception):
@@ -70,7 +71,6 @@ class Chassis:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._app: App | None = None
         self._app_started = False
-        self._ready_gauge = Gauge("conclave_service_ready", "1 when /readyz answers 200", ["service"])
 
     def secret(self, name: str) -> str | None:
         """See `read_secret`."""
@@ -146,7 +146,7 @@ class Chassis:
             reasons.append("starting")
         else:
             reasons += self._app.not_ready()
-        self._ready_gauge.labels(self.name).set(0 if reasons else 1)
+        READY.labels(self.name).set(0 if reasons else 1)
         return reasons
 
     def idle(self) -> list[str]:
