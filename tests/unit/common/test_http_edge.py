@@ -1,4 +1,4 @@
-"""The HTTP side of every service: health, readiness with reasons, metrics, info without secrets, admin behind a token."""
+"""The HTTP side of every service: health, readiness, metrics, info without secrets, admin behind a token."""
 
 from __future__ import annotations
 
