@@ -245,7 +245,7 @@ def _forecast_branch(tree: Tree, passport: Passport) -> None:
     branch = tree.add("[bold]votes[/bold]")
     for forecast in passport.forecasts:
         said = f"abstains: {forecast.abstention.value} {forecast.detail}" if forecast.abstention else _said(forecast)
-        vote = branch.add(f"{forecast.agent} (model {forecast.model_id[:8]}): {said}")
+        vote = branch.add(f"{forecast.agent} (model {forecast.model_id}): {said}")
         for share in forecast.votes:
             vote.add(f"weight {share.weight:.2f} {share.agent}: up {share.p_up:.3f}, down {share.p_down:.3f}")
     if not passport.forecasts:
