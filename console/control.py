@@ -18,6 +18,7 @@ from console.context import CommandError, running_bus, running_var
 from console.dashboard import make_console
 from console.views import ledger
 from libs.common import runtime
+from libs.common.embedded.stack import Stack
 
 ROUTES = {"halt": "halt", "reduce_only": "reduce-only", "rearm": "rearm"}
 WORDS = {"halt": "halt trading", "reduce_only": "allow only reducing orders", "rearm": "re-arm trading"}
@@ -53,7 +54,8 @@ async def run_stop(flatten: bool, reason: str, yes: bool) -> None:
         console.print("every position is closed")
     os.kill(pid, signal.SIGTERM)
     deadline = time.monotonic() + STOP_TIMEOUT_S
-    while _alive(pid):
+    # The lock falls with the last process; the supervisor's id may live on until its parent has looked.
+    while Stack.is_locked(var):
         if time.monotonic() > deadline:
             raise CommandError(f"the stack (pid {pid}) still drains; look at {var / 'log' / 'supervisor.log'}")
         await asyncio.sleep(0.1)
@@ -71,14 +73,6 @@ async def _wait_flat() -> None:
             open_now = ", ".join(f"{p.symbol} {p.quantity.normalize():f}" for p in held)
             raise CommandError(f"still open: {open_now}; the stack keeps running, halted")
         await asyncio.sleep(0.3)
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 def post_admin(var: Path, service: str, route: str, body: dict[str, Any]) -> dict[str, Any]:

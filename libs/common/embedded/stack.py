@@ -106,13 +106,20 @@ class Stack:
             (folder / f"{name}.json").unlink(missing_ok=True)
 
     @staticmethod
-    def check_unlocked(var: Path) -> None:
-        """Raises StackError when a stack runs in `var`."""
+    def is_locked(var: Path) -> bool:
+        """Whether a stack runs in `var`, or has yet to drain."""
         with (runtime.run_dir(var) / "lock").open("a+") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
-                raise StackError(f"a stack already runs in {var}; stop it first (conclave stop)") from None
+                return True
+        return False
+
+    @classmethod
+    def check_unlocked(cls, var: Path) -> None:
+        """Raises StackError when a stack runs in `var`."""
+        if cls.is_locked(var):
+            raise StackError(f"a stack already runs in {var}; stop it first (conclave stop)")
 
     def _check_disk(self) -> None:
         stats = os.statvfs(self.var)
