@@ -26,6 +26,8 @@ from services.simulator.settings import SimulatorOptions
 
 COLUMNS: Final = ("ts", "open", "high", "low", "close", "volume")
 HISTORY_BARS: Final = 500
+"""Known at the start; of a file that is hardly longer all but a twentieth, which is left to play."""
+
 _NAME: Final = re.compile(r"(?:^|_)([A-Z0-9]{5,20})(?:_|$)")
 
 
@@ -113,7 +115,8 @@ class BarFeed:
         self._settling = Settling()
         self._bars = CandleBook(self._file.interval)
         self._position = Position(options.state_dir, options.data)
-        self._next = max(min(HISTORY_BARS, len(self._file.rows) - 1), self._position.resume())
+        known = max(1, min(HISTORY_BARS, len(self._file.rows) * 19 // 20))
+        self._next = max(known, self._position.resume())
         self._bars.candles = [self._file.candle(index) for index in range(self._next)]
         self._clock = ReplayClock(self._end(self._bars.candles[-1]) * NS_PER_MS)
         self.symbols: dict[str, Spot] = {self._file.symbol: spot(self._file.symbol)}
