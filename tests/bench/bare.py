@@ -27,7 +27,7 @@ from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 ROLES = ("ingest", "features", "predict", "risk", "execute")
 DURABLE = "BARE_ORDERS"
 STREAMS = {"BARE_MARKET": "bare.md.>", "BARE_DECISIONS": "bare.decision.>", DURABLE: "bare.order.>"}
-TAKE = "take.bare"
+PLANNED = "bare.order.planned"
 SIGNATURE_BYTES = 64
 
 Forward = Callable[[dict[str, Any]], Awaitable[None]]
@@ -121,22 +121,14 @@ async def risk(nc: Client, js: JetStreamContext) -> None:
 
 
 async def execute(nc: Client, js: JetStreamContext) -> None:
-    """Check the signature, publish with an acknowledgement, remember how long it took from the frame."""
+    """Check the signature, publish with an acknowledgement."""
     public = _key().public_key()
-    taken: list[int] = []
 
     async def on_permit(msg: Msg) -> None:
         signature, payload = msg.data[:SIGNATURE_BYTES], msg.data[SIGNATURE_BYTES:]
         public.verify(signature, payload)
-        permit = msgspec.json.decode(payload)
-        await js.publish("bare.order.planned", payload)
-        taken.append(time.time_ns() - permit["recv"])
+        await js.publish(PLANNED, msgspec.json.encode(msgspec.json.decode(payload)))
 
-    async def on_take(msg: Msg) -> None:
-        await msg.respond(msgspec.json.encode(taken))
-        taken.clear()
-
-    await nc.subscribe(TAKE, cb=on_take)
     await _subscribe(js, "bare.order.permit", DURABLE, on_permit)
 
 

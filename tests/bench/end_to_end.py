@@ -2,8 +2,8 @@
 
 Both chains hang on one NATS server and one venue, and get the same square wave, one after the other: while one is
 measured the other one's market stands still. A sample runs from the machine clock at the frame's arrival (`ts_recv`)
-to the machine clock in the executing process once the stream has acknowledged the planned order; in the house that is
-`ts_init` of the revision after the planned one, which the stage makes when it learns of the acknowledgement.
+to the moment at which one plain consumer, the same for both chains, is handed the planned order by the server: like the
+acknowledgement, the server sends it once the order is synced.
 """
 
 from __future__ import annotations
@@ -20,13 +20,15 @@ import msgspec
 import nats
 import yaml
 from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.js.api import ConsumerConfig, DeliverPolicy
 from rich.console import Console
 from rich.table import Table
 
 from libs.common.bus import NatsBus
 from libs.common.embedded.stack import Stack, StackOptions
 from libs.common.settings import load_settings
-from libs.core.types import Bar, Features, Order, OrderState, Permit, Signal
+from libs.core.types import Bar, Features, Order, OrderState, Permit, Signal, decode
 from tests.bench import bare
 from tests.bench.harness import REPEATS, ROOT, Line, compared, percentile
 from tests.bench.sandbox import BenchError, Sandbox, until
@@ -116,25 +118,39 @@ class Wave:
             self._venue.send(self._client, self._market.trade_frame(symbol, price, ms))
 
 
+class Witness:
+    """Hears one stream's orders as the server hands them out, which it does once they are synced."""
+
+    def __init__(self) -> None:
+        self._heard: list[tuple[int, bytes]] = []
+
+    async def listen(self, nc: Client, subject: str, stream: str) -> None:
+        """Begin, with the same plain consumer for both chains."""
+        config = ConsumerConfig(deliver_policy=DeliverPolicy.NEW)
+        js = nc.jetstream()
+        await js.subscribe(subject, stream=stream, cb=self._on_message, ordered_consumer=True, config=config)
+
+    async def _on_message(self, msg: Msg) -> None:
+        self._heard.append((time.time_ns(), msg.data))
+
+    def take(self) -> list[tuple[int, bytes]]:
+        """Machine clock at arrival and payload of everything since the last call."""
+        heard, self._heard = self._heard, []
+        return heard
+
+
 class House:
     """The five services."""
 
     name = "house"
 
-    def __init__(self, bus: NatsBus, wave: Wave) -> None:
-        self.wave, self._bus = wave, bus
+    def __init__(self, bus: NatsBus, witness: Witness, wave: Wave) -> None:
+        self.wave, self._bus, self._witness = wave, bus, witness
 
-    async def samples(self, since_ns: int) -> list[float]:
-        """Milliseconds of every order planned since then."""
-        planned: dict[str, Order] = {}
-        taken: list[float] = []
-        async for received in self._bus.read(["order.>"], since_ns):
-            order = received.event
-            if order.revision == 0 and order.state is OrderState.PLANNED and order.ts_recv and order.permit_id:
-                planned[order.intent_id] = order
-            elif order.revision == 1 and (first := planned.get(order.intent_id)):
-                taken.append((order.ts_init - first.ts_recv) / 1e6)
-        return taken
+    def samples(self) -> list[float]:
+        """Milliseconds of every order planned since the last call."""
+        heard = [(at, decode(payload)) for at, payload in self._witness.take()]
+        return [(at - order.ts_recv) / 1e6 for at, order in heard if _is_planned(order)]
 
     async def anatomy(self, since_ns: int) -> dict[str, float]:
         """Median milliseconds that each stage of the orders since then took, by the stamps of their messages."""
@@ -162,6 +178,11 @@ class House:
         return {name: statistics.median(values) for name, values in parts.items()}
 
 
+def _is_planned(event: Any) -> bool:
+    entered = isinstance(event, Order) and event.state is OrderState.PLANNED and event.revision == 0
+    return entered and bool(event.permit_id) and event.ts_recv > 0
+
+
 def _chain(order: Order, made: dict[str, Any]) -> tuple[Bar, Features, Signal, Permit, Order] | None:
     planned = next((made[i] for i in order.cause if isinstance(made.get(i), Order)), None)
     permit = made.get(planned.permit_id) if planned else None
@@ -178,20 +199,19 @@ class Bare:
 
     name = "bare"
 
-    def __init__(self, nc: Client, wave: Wave) -> None:
-        self.wave, self._nc = wave, nc
+    def __init__(self, witness: Witness, wave: Wave) -> None:
+        self.wave, self._witness = wave, witness
 
-    async def samples(self, since_ns: int) -> list[float]:
-        """Milliseconds of every order acknowledged since the last call."""
-        answer = await self._nc.request(bare.TAKE, b"", timeout=5)
-        return [taken / 1e6 for taken in msgspec.json.decode(answer.data)]
+    def samples(self) -> list[float]:
+        """Milliseconds of every order since the last call."""
+        return [(at - msgspec.json.decode(payload)["recv"]) / 1e6 for at, payload in self._witness.take()]
 
 
 async def _measure(chain: House | Bare, pattern: str) -> list[float]:
-    since = time.time_ns()
+    chain.samples()
     await chain.wave.play(pattern, SECONDS)
     await asyncio.sleep(0.3)
-    taken = await chain.samples(since)
+    taken = chain.samples()
     if len(taken) < LEAST:
         raise BenchError(f"{chain.name}, {pattern}: only {len(taken)} orders in {SECONDS} s; {LEAST} were expected")
     return taken
@@ -246,10 +266,12 @@ async def _compare(
             await box.module(f"bare-{role}", "tests.bench.bare", role, env=env)
         await until(lambda: venue.connected("bare"), "the bare chain to connect")
         await asyncio.sleep(1.0)
-        house, chain = House(bus, ours), Bare(nc, theirs)
+        witnesses = Witness(), Witness()
+        await witnesses[0].listen(nc, "order.>", "ORDERS")
+        await witnesses[1].listen(nc, bare.PLANNED, bare.DURABLE)
+        house, chain = House(bus, witnesses[0], ours), Bare(witnesses[1], theirs)
         for warming in (house, chain):
             await warming.wave.play("burst", 4)
-        await chain.samples(0)
         pairs: dict[str, list[tuple[list[float], list[float]]]] = {pattern: [] for pattern in patterns}
         for repeat in range(repeats):
             for pattern in patterns:
