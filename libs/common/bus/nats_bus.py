@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import msgspec
@@ -13,19 +13,13 @@ import structlog
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
-from nats.errors import NoRespondersError, OutboundBufferLimitError
-from nats.js.errors import (
-    APIError,
-    BucketNotFoundError,
-    KeyNotFoundError,
-    KeyWrongLastSequenceError,
-    NoKeysError,
-    NotFoundError,
-)
+from nats.errors import NoRespondersError
+from nats.js.errors import APIError, NotFoundError
 
 from libs.common.bus.base import KV_BUCKETS, BusError, Handler, Received, SeenFilter, Server
 from libs.common.bus.consumer import StreamReader, header
-from libs.common.bus.outbox import Entry, Outbox
+from libs.common.bus.keyvalue import KeyValues, as_bus_error
+from libs.common.bus.publisher import TRACE_HEADER, Publisher, numbers_of
 from libs.common.bus.streams import ensure_buckets, ensure_streams
 from libs.core.types import (
     DeadLetter,
@@ -34,18 +28,13 @@ from libs.core.types import (
     WireError,
     decode,
     encode,
-    message_id,
     stable_id,
     stream_of,
-    subject_of,
 )
 
 log = structlog.get_logger(__name__)
 
-SEQ_HEADER = "Cv-Seq"
-TRACE_HEADER = "traceparent"
 ERROR_HEADER = "Cv-Error"
-ACK_RETRY_S = 3.0
 PROBE_S = 2.0
 _CONNECTION: dict[str, Any] = {
     "max_reconnect_attempts": -1,
@@ -69,14 +58,11 @@ class NatsBus:
         self.dead_letters = 0
         self._nc = nc
         self._js = nc.jetstream(timeout=10)
-        self._outbox = Outbox()
+        self._publisher = Publisher(nc, self._js, self.epoch)
+        self._values = KeyValues(self._js)
         self._open = True
         self._readers: set[StreamReader] = set()
-        self._acks: dict[str, Entry] = {}
-        self._ack_prefix = ""
-        self._ack_count = 0
         self._tasks: set[asyncio.Task[None]] = set()
-        self._repairing = False
 
     @classmethod
     async def connect(cls, url: str, name: str, timeout_s: float = 30.0) -> NatsBus:
@@ -94,10 +80,13 @@ class NatsBus:
                     servers=[url],
                     name=name,
                     **_CONNECTION,
+                    # nats-py would try for ever, also with a password that is refused: this loop knows when to stop.
+                    allow_reconnect=False,
                     error_cb=bus._on_error,
                     disconnected_cb=bus._on_disconnected,
                     reconnected_cb=bus._on_reconnected,
                 )
+                nc.options["allow_reconnect"] = True
                 break
             except (OSError, NatsError, TimeoutError) as err:
                 with contextlib.suppress(Exception):
@@ -121,69 +110,18 @@ class NatsBus:
         return bus
 
     async def _begin(self) -> None:
-        inbox = self._nc.new_inbox()
-        self._ack_prefix = inbox + "."
-        await self._nc.subscribe(inbox + ".*", cb=self._on_ack, pending_msgs_limit=0, pending_bytes_limit=0)
+        await self._publisher.begin()
         self._spawn(self._probe())
 
     @property
     def connected(self) -> bool:
-        return self._nc.is_connected and not self._repairing
-
-    # publishing ------------------------------------------------------------------------------------------------------
+        return self._nc.is_connected and self._publisher.gate_open
 
     async def publish(self, event: Event, trace: str = "") -> tuple[int, int]:
-        entry = self._entry(event, trace)
-        await self._send(entry)
-        return self.epoch, entry.seq
+        return await self._publisher.publish(event, trace)
 
     async def publish_durable(self, event: Event, trace: str = "") -> tuple[int, int]:
-        entry = self._entry(event, trace, durable=True)
-        waiter = entry.waiter
-        assert waiter is not None
-        await self._send(entry)
-        while True:
-            done, _ = await asyncio.wait({waiter}, timeout=ACK_RETRY_S)
-            if done:
-                waiter.result()
-                return self.epoch, entry.seq
-            await self._send(entry)
-
-    def _entry(self, event: Event, trace: str, durable: bool = False) -> Entry:
-        subject = subject_of(event)
-        seq = self._outbox.next_seq(subject)
-        headers = {"Nats-Msg-Id": message_id(subject, event), SEQ_HEADER: f"{self.epoch}.{seq}"}
-        if trace:
-            headers[TRACE_HEADER] = trace
-        entry = Entry(subject, seq, encode(event), headers)
-        if durable:
-            self._ack_count += 1
-            entry.reply = f"{self._ack_prefix}{self._ack_count}"
-            entry.waiter = asyncio.get_running_loop().create_future()
-            self._acks[entry.reply] = entry
-        self._outbox.add(entry)
-        return entry
-
-    async def _send(self, entry: Entry) -> None:
-        if self._repairing or not self._nc.is_connected:
-            return
-        try:
-            await self._nc.publish(entry.subject, entry.payload, reply=entry.reply, headers=entry.headers)
-        except (OutboundBufferLimitError, NatsError) as err:
-            log.debug("kept for the next connection", subject=entry.subject, error=str(err))
-
-    async def _on_ack(self, msg: Msg) -> None:
-        entry = self._acks.get(msg.subject)
-        if entry is None:
-            return
-        if header(msg.headers, "Status") == "503":
-            return
-        answer = msgspec.json.decode(msg.data)
-        if "error" in answer:
-            log.error("the stream refused a message", subject=entry.subject, error=answer["error"].get("description"))
-            return
-        del self._acks[msg.subject]
-        self._outbox.acknowledged(entry)
+        return await self._publisher.publish_durable(event, trace)
 
     # connection ------------------------------------------------------------------------------------------------------
 
@@ -191,10 +129,7 @@ class NatsBus:
         log.debug("bus", error=str(err) or type(err).__name__)
 
     async def _on_disconnected(self) -> None:
-        self._repairing = True
-        # nats-py would send what it had queued before we know what the server lost; the outbox sends it in order.
-        self._nc._pending.clear()
-        self._nc._pending_data_size = 0
+        self._publisher.lost()
         if self._open:
             log.warning("bus lost, reconnecting", name=self.name)
 
@@ -203,12 +138,11 @@ class NatsBus:
         self._spawn(self._repair())
 
     async def _repair(self) -> None:
-        """Publish again what the server does not hold, in order, then open the gate and read again."""
+        """Make the server whole, then read again."""
         while self._open:
             try:
                 await ensure_streams(self._js)
-                sent = {subject: await self._repair_subject(subject) for subject in list(self._outbox.by_subject)}
-                await self._send_meanwhile(sent)
+                await self._publisher.repair()
                 for reader in list(self._readers):
                     await reader.renew()
                 log.info("bus is back", name=self.name)
@@ -218,39 +152,6 @@ class NatsBus:
                     return
                 log.warning("bus is back but not ready", error=str(err) or type(err).__name__)
                 await asyncio.sleep(0.3)
-
-    async def _send_meanwhile(self, sent: dict[str, int]) -> None:
-        """Send what was published during the repair, then open the gate in the same step.
-
-        A message that overtook a waiting one would make the server look as if it held both.
-        """
-        while waiting := [e for q in self._outbox.by_subject.values() for e in q if e.seq > sent.get(e.subject, 0)]:
-            for entry in waiting:
-                await self._nc.publish(entry.subject, entry.payload, reply=entry.reply, headers=entry.headers)
-                sent[entry.subject] = entry.seq
-        self._repairing = False
-
-    async def _repair_subject(self, subject: str) -> int:
-        """Publish again what the server lost of a subject; returns the number of the last message it has now."""
-        last = await self._last_numbers(subject)
-        held = last[1] if last and last[0] == self.epoch else 0
-        entries = list(self._outbox.by_subject.get(subject, ()))
-        for entry in entries:
-            if entry.seq <= held:
-                if entry.waiter is not None:
-                    self._acks.pop(entry.reply, None)
-                    self._outbox.acknowledged(entry)
-            else:
-                await self._nc.publish(subject, entry.payload, reply=entry.reply, headers=entry.headers)
-        await self._nc.flush(timeout=5)
-        return max(held, entries[-1].seq if entries else 0)
-
-    async def _last_numbers(self, subject: str) -> tuple[int, int] | None:
-        try:
-            raw = await self._js.get_last_msg(stream_of(subject), subject)
-        except NotFoundError:
-            return None
-        return _numbers(raw.headers)
 
     async def _probe(self) -> None:
         while self._open:
@@ -274,12 +175,13 @@ class NatsBus:
             reader = StreamReader(self._nc, stream, wanted, start_ns, self._taker(handler, seen))
             readers.append(reader)
             self._readers.add(reader)
-            await reader.start()
+            with as_bus_error(f"read {stream}"):
+                await reader.start()
         return NatsSubscriptionSet(self, readers)
 
     def _taker(self, handler: Handler, seen: SeenFilter) -> Any:
         async def take(msg: Msg, stream_seq: int, stamp_ns: int, pending: int) -> None:
-            numbers = _numbers(msg.headers) or (0, stream_seq)
+            numbers = numbers_of(msg.headers) or (0, stream_seq)
             if not seen.is_new(msg.subject, *numbers):
                 return
             try:
@@ -326,7 +228,7 @@ class NatsBus:
                 queue: asyncio.Queue[Received | None] = queue,
                 seen: SeenFilter = seen,
             ) -> None:
-                numbers = _numbers(msg.headers) or (0, stream_seq)
+                numbers = numbers_of(msg.headers) or (0, stream_seq)
                 if seen.is_new(msg.subject, *numbers):
                     try:
                         trace = header(msg.headers, TRACE_HEADER)
@@ -353,7 +255,7 @@ class NatsBus:
             event = decode(raw.data or b"")
         except (NotFoundError, WireError):
             return None
-        epoch, seq = _numbers(raw.headers) or (0, raw.seq or 0)
+        epoch, seq = numbers_of(raw.headers) or (0, raw.seq or 0)
         stamp = int(raw.time.timestamp() * 1e9) if raw.time else 0
         return Received(subject, event, epoch, seq, raw.seq or 0, header(raw.headers, TRACE_HEADER), 0, stamp)
 
@@ -388,34 +290,20 @@ class NatsBus:
     # key-value -------------------------------------------------------------------------------------------------------
 
     async def kv_put(self, bucket: str, key: str, data: bytes) -> int:
-        with _as_bus_error(f"write {bucket}/{key}"):
-            return await (await self._js.key_value(bucket)).put(key, data)
+        return await self._values.put(bucket, key, data)
 
     async def kv_get(self, bucket: str, key: str) -> bytes | None:
-        entry = await self.kv_entry(bucket, key)
+        entry = await self._values.entry(bucket, key)
         return entry[0] if entry else None
 
     async def kv_entry(self, bucket: str, key: str) -> tuple[bytes, int] | None:
-        with _as_bus_error(f"read {bucket}/{key}"):
-            try:
-                entry = await (await self._js.key_value(bucket)).get(key)
-            except (KeyNotFoundError, BucketNotFoundError):
-                return None
-            return entry.value or b"", entry.revision or 0
+        return await self._values.entry(bucket, key)
 
     async def kv_update(self, bucket: str, key: str, data: bytes, revision: int) -> int | None:
-        with _as_bus_error(f"write {bucket}/{key}"):
-            try:
-                return await (await self._js.key_value(bucket)).update(key, data, last=revision)
-            except KeyWrongLastSequenceError:
-                return None
+        return await self._values.update(bucket, key, data, revision)
 
     async def kv_keys(self, bucket: str) -> list[str]:
-        with _as_bus_error(f"list {bucket}"):
-            try:
-                return list(await (await self._js.key_value(bucket)).keys())
-            except NoKeysError:
-                return []
+        return await self._values.keys(bucket)
 
     async def close(self) -> None:
         self._open = False
@@ -448,20 +336,6 @@ class NatsSubscriptionSet:
         for reader in self._readers:
             self._bus._readers.discard(reader)
             await reader.close()
-
-
-@contextlib.contextmanager
-def _as_bus_error(what: str) -> Iterator[None]:
-    try:
-        yield
-    except (NatsError, TimeoutError) as err:
-        raise BusError(f"bus cannot {what}: {err or type(err).__name__}") from err
-
-
-def _numbers(headers: dict[str, Any] | None) -> tuple[int, int] | None:
-    text = header(headers, SEQ_HEADER)
-    epoch, dot, seq = text.partition(".")
-    return (int(epoch), int(seq)) if dot and epoch.isdigit() and seq.isdigit() else None
 
 
 def _by_stream(filters: Sequence[str]) -> dict[str, list[str]]:

@@ -11,7 +11,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -78,7 +78,7 @@ class Stack:
         try:
             self._check_disk()
             say("starting NATS, PostgreSQL" + (" and the simulator" if self.options.simulator is not None else ""))
-            await asyncio.gather(self._start_nats(), self._start_postgres(), self._start_simulator())
+            await _together(self._start_nats(), self._start_postgres(), self._start_simulator())
             make_keys(self.var / "keys")
             self._write_facts()
             say("starting the services: " + ", ".join(SERVICES))
@@ -269,6 +269,17 @@ class Stack:
         if self._lock is not None:
             self._lock.close()
             self._lock = None
+
+
+async def _together(*starts: Coroutine[Any, Any, None]) -> None:
+    """Wait for all; when one fails none of the others goes on starting behind its back."""
+    tasks = [asyncio.create_task(start) for start in starts]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
 
 
 _SIMULATOR_PORTS = ("DERIV", "BINANCE", "HTTP")
