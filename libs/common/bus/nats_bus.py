@@ -36,8 +36,11 @@ log = structlog.get_logger(__name__)
 
 ERROR_HEADER = "Cv-Error"
 PROBE_S = 2.0
+_FIRST: dict[str, Any] = {"allow_reconnect": False, "max_reconnect_attempts": 1}
+"""Until it is connected nats-py shall give up at once: by itself it would try a refused login or an absent server for
+ever, and `connect` could neither say so nor end."""
+_LATER: dict[str, Any] = {"allow_reconnect": True, "max_reconnect_attempts": -1}
 _CONNECTION: dict[str, Any] = {
-    "max_reconnect_attempts": -1,
     "reconnect_time_wait": 0.2,
     "connect_timeout": 2,
     "ping_interval": 5,
@@ -80,13 +83,12 @@ class NatsBus:
                     servers=[url],
                     name=name,
                     **_CONNECTION,
-                    # nats-py would try for ever, also with a password that is refused: this loop knows when to stop.
-                    allow_reconnect=False,
+                    **_FIRST,
                     error_cb=bus._on_error,
                     disconnected_cb=bus._on_disconnected,
                     reconnected_cb=bus._on_reconnected,
                 )
-                nc.options["allow_reconnect"] = True
+                nc.options.update(_LATER)
                 break
             except (OSError, NatsError, TimeoutError) as err:
                 with contextlib.suppress(Exception):
