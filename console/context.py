@@ -42,6 +42,8 @@ def run(coro: Coroutine[Any, Any, T]) -> T:
         fail(str(err), 2)
     except (CommandError, StackError, BusError, SecretError, KeyProblem) as err:
         fail(str(err))
+    except OSError as err:  # a port, a folder, a full disk: what the system says, without the way it came
+        fail(f"{err.strerror or err}{f': {err.filename}' if err.filename else ''}")
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import signal
+import tempfile
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -85,8 +86,15 @@ def fresh_folder(var: Path) -> None:
     if (var / "run" / "lock").exists():
         Stack.check_unlocked(var)
     shutil.rmtree(var, ignore_errors=True)
+    make_folder(var)
+
+
+def make_folder(var: Path) -> None:
+    """Make the folder of state. Raises StackError when it cannot be written."""
     try:
-        var.mkdir(parents=True)
+        var.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=var):
+            return
     except OSError as err:
         raise StackError(f"{var} cannot be written: {err.strerror}; set platform.var or CONCLAVE_VAR") from None
 
@@ -128,7 +136,7 @@ async def run_up(config: Path | None, mode: str | None, confirm: bool) -> int:
     path = config or default_config()
     settings = load_settings(path)
     var = settings.platform.var if settings.platform.var.is_absolute() else ROOT / settings.platform.var
-    var.mkdir(parents=True, exist_ok=True)
+    make_folder(var)
     if mode and mode != settings.trading.mode:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
         raw.setdefault("trading", {})["mode"] = mode

@@ -9,8 +9,10 @@ from pydantic import ValidationError
 
 from console.context import CommandError
 from console.dashboard import make_console
-from services.simulator.app import serve
+from services.simulator.app import SimulatorFailed, serve
+from services.simulator.binance.feed import DataError
 from services.simulator.settings import SimulatorOptions
+from services.simulator.state import SimulatorStateError
 
 
 async def run_simulator(
@@ -49,4 +51,7 @@ async def run_simulator(
             console.print(f"{name:>18}  {value}")
         console.print("[dim]Ctrl-C ends it[/dim]")
 
-    await serve(options, on_ready=show)
+    try:
+        await serve(options, on_ready=show)
+    except (SimulatorStateError, SimulatorFailed, DataError) as err:
+        raise CommandError(str(err)) from None

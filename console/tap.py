@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 
 from console.context import CommandError, running_bus
@@ -25,8 +26,13 @@ async def run_tap(subject: str, last: bool, count: int) -> None:
         if count and printed >= count:
             return
         printed += 1
-        sys.stdout.write(f'{{"subject":"{received.subject}","event":{to_json(received.event).decode()}}}\n')
-        sys.stdout.flush()
+        try:
+            sys.stdout.write(f'{{"subject":"{received.subject}","event":{to_json(received.event).decode()}}}\n')
+            sys.stdout.flush()
+        except BrokenPipeError:  # whoever read has seen enough, as in `conclave tap 'md.>' | head`
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            done.set()
+            return
         if count and printed >= count:
             done.set()
 
