@@ -46,7 +46,7 @@ class Taken:
     """What one input led to: the outputs, and the acknowledgements of those that the ledger must hold."""
 
     outputs: Sequence[Event]
-    acks: list[asyncio.Task[tuple[int, int]]] = field(default_factory=list)
+    acks: list[asyncio.Future[tuple[int, int]]] = field(default_factory=list)
 
     async def durable(self) -> None:
         """Return when every output that belongs in the ledger is there."""
@@ -82,7 +82,7 @@ class StageRunner:
         self._flusher: asyncio.Task[None] | None = None
         self._running = asyncio.Event()
         self._running.set()
-        self._acks: set[asyncio.Task[tuple[int, int]]] = set()
+        self._acks: set[asyncio.Future[tuple[int, int]]] = set()
         self.applied = 0
 
     async def start(self, config: bytes, snapshot: bytes | None = None) -> Taken:
@@ -126,14 +126,18 @@ class StageRunner:
         # The journal goes first on the same connection: no output is ever seen whose inputs were not recorded.
         await self.flush()
         taken = Taken(outputs)
-        for output in outputs:
+        for number, output in enumerate(outputs):
             if isinstance(output, DURABLE_TYPES):
-                ack = asyncio.get_running_loop().create_task(self._bus.publish_durable(output, trace))
+                ack = await self._bus.send_durable(output, trace)
                 self._acks.add(ack)
                 ack.add_done_callback(self._acks.discard)
                 taken.acks.append(ack)
             else:
                 await self._bus.publish(output, trace)
+            if number == 0:
+                # Stages put first what the next one waits for; it leaves before the rest is encoded.
+                self._bus.push()
+        self._bus.push()
         return taken
 
     def _note(self, entry: Ref | Inline) -> None:

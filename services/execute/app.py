@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from decimal import Decimal
 from typing import Any
@@ -74,6 +75,9 @@ class ExecuteApp:
         """Stop listening, let orders on their way come back, hand the journal and the leases over."""
         for subscription in self._subscriptions:
             await subscription.close()
+        if self._handlers is not None:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._handlers.settle(), SETTLE_S)
         if self._live is not None:
             await self._live.settle(SETTLE_S)
         if self._runner is not None:
@@ -117,7 +121,9 @@ class ExecuteApp:
         stage = ExecuteStage(self._config, self._keys.refusal)
         runner = self._runner = StageRunner(stage, self._bus)
         live = self._config.mode is Mode.LIVE
-        handlers = self._handlers = Handlers(runner, self._chassis.clocks, self._send if live else None)
+        handlers = self._handlers = Handlers(
+            runner, self._chassis.clocks, self._chassis.spawn, self._send if live else None
+        )
         self._chassis.on_pause.append(lambda paused: (runner.pause if paused else runner.resume)())
         snapshot = encode_state(rebuilt.state) if rebuilt.state.books or rebuilt.state.used else None
         if live:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 import structlog
 
@@ -28,6 +30,10 @@ from services.execute import metrics
 
 log = structlog.get_logger("execute")
 
+HAND_OVER_S = 0.02
+
+Spawn = Callable[[Coroutine[Any, Any, None], str], asyncio.Task[None]]
+"""Starts a task whose failure ends the service."""
 Send = Callable[[Order], None]
 """Gives a sent order to the live venue; returns at once."""
 
@@ -39,9 +45,12 @@ class Handlers:
     a venue wait until that venue has told the time in this run.
     """
 
-    def __init__(self, runner: StageRunner, clocks: DataClocks, send: Send | None = None) -> None:
-        self._runner, self._clocks, self._send = runner, clocks, send
+    def __init__(self, runner: StageRunner, clocks: DataClocks, spawn: Spawn, send: Send | None = None) -> None:
+        self._runner, self._clocks, self._spawn, self._send = runner, clocks, spawn, send
         self._one_at_a_time = asyncio.Lock()
+        self._planned = 0
+        self._all_safe = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
         self._told_time: set[str] = set()
         self._waiting: dict[str, list[Received | Durable]] = {}
 
@@ -116,12 +125,38 @@ class Handlers:
                     self._send(output)
             elif isinstance(output, Fill):
                 say_fill(output)
-        if not planned:
-            return
-        await taken.durable()
+        if planned:
+            self._planned += 1
+            self._all_safe.clear()
+            task = self._spawn(self._when_durable(taken, planned, trace), "hand-over")
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _when_durable(self, taken: Taken, planned: list[Order], trace: str) -> None:
+        """Hand planned orders over once the ledger has them.
+
+        Meanwhile further permits are planned: orders of one burst share the ledger's disk, so what follows the first
+        waits until the last is safe, HAND_OVER_S at most.
+        """
+        try:
+            await taken.durable()
+        finally:
+            self._planned -= 1
+            if not self._planned:
+                self._all_safe.set()
         for order in planned:
             metrics.durable(order)
-            await self._follow(await self._runner.take_inline(durable(order), trace), trace)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(HAND_OVER_S):
+                await self._all_safe.wait()
+        async with self._one_at_a_time:
+            for order in planned:
+                await self._follow(await self._runner.take_inline(durable(order), trace), trace)
+
+    async def settle(self) -> None:
+        """Return when every planned order has been handed over."""
+        while self._tasks:
+            await asyncio.gather(*self._tasks)
 
     def _say_order(self, order: Order) -> None:
         if order.state in (OrderState.REJECTED, OrderState.CANCELLED, OrderState.UNRESOLVED):

@@ -41,6 +41,8 @@ class Outgoing:
             while queue:
                 event, trace = queue.popleft()
                 await bus.publish(event, trace)
+                if trace:
+                    bus.push()
                 if trace and (recv_ns := _closing_recv(event)):
                     BAR_LATENCY.observe((time.time_ns() - recv_ns) / 1e9)
             self._idle.set()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -64,6 +65,12 @@ class Bus(Protocol):
 
     async def publish_durable(self, event: Event, trace: str = "") -> tuple[int, int]:
         """As `publish`, but return only when the stream has acknowledged it; waits through outages."""
+
+    async def send_durable(self, event: Event, trace: str = "") -> asyncio.Future[tuple[int, int]]:
+        """As `publish_durable`, but return as soon as it is sent; the future ends with the acknowledgement."""
+
+    def push(self) -> None:
+        """Hand what was published to the network now, not when the event loop next comes round to it."""
 
     async def subscribe(self, filters: Sequence[str], handler: Handler, start_ns: Nanos | None) -> Subscription:
         """Hand over every message on `filters`, per stream in order, each (subject, epoch, seq) once.

@@ -72,6 +72,12 @@ class MemoryBus:
         await asyncio.sleep(0)
         return numbers
 
+    async def send_durable(self, event: Event, trace: str = "") -> asyncio.Future[tuple[int, int]]:
+        return asyncio.get_running_loop().create_task(self.publish_durable(event, trace))
+
+    def push(self) -> None:
+        """Nothing waits here."""
+
     async def subscribe(self, filters: Sequence[str], handler: Handler, start_ns: Nanos | None) -> MemorySubscription:
         for pattern in filters:
             stream_of(pattern)

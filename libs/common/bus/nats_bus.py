@@ -125,6 +125,12 @@ class NatsBus:
     async def publish_durable(self, event: Event, trace: str = "") -> tuple[int, int]:
         return await self._publisher.publish_durable(event, trace)
 
+    async def send_durable(self, event: Event, trace: str = "") -> asyncio.Future[tuple[int, int]]:
+        return await self._publisher.send_durable(event, trace)
+
+    def push(self) -> None:
+        self._publisher.push()
+
     # connection ------------------------------------------------------------------------------------------------------
 
     async def _on_error(self, err: Exception) -> None:

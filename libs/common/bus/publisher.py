@@ -50,12 +50,27 @@ class Publisher:
 
     async def publish_durable(self, event: Event, trace: str = "") -> tuple[int, int]:
         """See `Bus.publish_durable`."""
+        return await (await self.send_durable(event, trace))
+
+    async def send_durable(self, event: Event, trace: str = "") -> asyncio.Future[tuple[int, int]]:
+        """See `Bus.send_durable`."""
         entry = self._entry(event, trace)
         waiter = self._await_ack(entry)
         await self._send(entry)
+        return asyncio.get_running_loop().create_task(self._acknowledged(entry, waiter))
+
+    async def _acknowledged(self, entry: Entry, waiter: asyncio.Future[None]) -> tuple[int, int]:
         while not (await asyncio.wait({waiter}, timeout=ACK_RETRY_S))[0]:
             await self._send(entry)
         return self.epoch, entry.seq
+
+    def push(self) -> None:
+        """See `Bus.push`. nats-py hands its queue to the socket from a task of its own, one turn of the loop later."""
+        nc = self._nc
+        if self.gate_open and nc.is_connected and nc._pending and nc._transport is not None:
+            nc._transport.writelines(nc._pending[:])
+            nc._pending.clear()
+            nc._pending_data_size = 0
 
     def _entry(self, event: Event, trace: str) -> Entry:
         subject = subject_of(event)

@@ -238,14 +238,15 @@ class PredictStage:
         row = np.frombuffer(newest.values, dtype="<f8") if known else np.full(len(self._features), math.nan)
         hold = self._hold(newest) if known else Hold(Abstention.MISSING_INPUT, "another feature set")
         forecasts = self._state.panel.take(newest, log_return, row, hold, ts_init)
-        outputs: list[Event] = list(forecasts)
+        outputs: list[Event] = []
         if known:
             said = {forecast.agent: forecast for forecast in forecasts}
             for strategy in desk.strategies:
                 signal = strategy.on_bar(newest, said)
                 if signal is not None:
                     outputs.append(restamped(signal, ts_init))
-        return outputs
+        # Signals first: risk waits for them, nobody waits for a forecast.
+        return [*outputs, *forecasts]
 
     def _hold(self, newest: Features) -> Hold | None:
         health = self._state.health.get((newest.venue, newest.symbol))

@@ -182,7 +182,7 @@ def test_every_bar_gets_one_forecast_per_agent_and_every_signal_names_its_causes
                 assert math.isclose(
                     (forecast.p_up or 0) + (forecast.p_down or 0) + (forecast.p_neutral or 0), 1.0, abs_tol=1e-9
                 )
-        for signal in outputs[4:]:
+        for signal in outputs[:-4]:
             assert isinstance(signal, Signal)
             assert signal.cause == (event.id, *(f.id for f in forecasts))
             key = (signal.strategy, signal.symbol)
