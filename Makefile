@@ -1,7 +1,7 @@
 # Conclave: `make demo` sets up and runs everything; `make test` sets up and passes the tests. Needs Python 3.11 and make.
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
-.PHONY: setup demo test lint format coverage bench bench-peers lock clean help
+.PHONY: setup demo test lint format coverage bench lock clean help
 
 PYTHON ?= python3.11
 VENV := .venv
