@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from nats.errors import Error as NatsError
 from nats.js.client import JetStreamContext
-from nats.js.errors import BucketNotFoundError, KeyNotFoundError, KeyWrongLastSequenceError, NoKeysError
+from nats.js.errors import BucketNotFoundError, KeyNotFoundError, KeyWrongLastSequenceError
 
 from libs.common.bus.base import BusError
 
@@ -47,8 +47,10 @@ class KeyValues:
                 return None
 
     async def keys(self, bucket: str) -> list[str]:
+        # nats-py's keys() watches the bucket and now and then ends before the first key: the server had sent it, the
+        # client had yet to see it. A kill switch that is not in the list would count as lifted.
+        prefix = f"$KV.{bucket}."
         with as_bus_error(f"list {bucket}"):
-            try:
-                return list(await (await self._js.key_value(bucket)).keys())
-            except NoKeysError:
-                return []
+            info = await self._js.stream_info(f"KV_{bucket}", subjects_filter=prefix + ">")
+            found = sorted(subject.removeprefix(prefix) for subject in info.state.subjects or {})
+        return [key for key in found if await self.entry(bucket, key) is not None]
