@@ -43,6 +43,19 @@ class NatsServer:
             self._process.wait(timeout=10)
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep the tests of an `xdist_group` on one worker, so that only one whole stack runs at a time.
+
+    pytest-xdist 3.8 appends the group's name to `_nodeid`, where pytest 9.2 no longer looks: groups were ignored.
+    """
+    if not getattr(config.option, "loadgroup", False):
+        return
+    for item in items:
+        marker = item.get_closest_marker("xdist_group")
+        if marker is not None and not item.nodeid.endswith(f"@{marker.args[0]}"):
+            item._id = type(item.id).parse(f"{item.nodeid}@{marker.args[0]}")
+
+
 @pytest.fixture
 def nats_server(tmp_path: Path) -> Iterator[NatsServer]:
     """A fresh server of one test."""
