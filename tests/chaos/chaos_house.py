@@ -15,7 +15,7 @@ from console.demo import demo_config
 from libs.common.bus import NatsBus, Received
 from libs.common.embedded.stack import Stack, StackOptions
 from libs.common.settings import load_settings
-from libs.core.types import Bar, Features, Forecast, Nanos
+from libs.core.types import SECOND, Bar, Features, Forecast, Nanos
 
 ROOT = Path(__file__).parents[2]
 PLANTED = "PLANTED"
@@ -93,11 +93,13 @@ class House:
         await until(lambda: child.pid not in (None, pid), f"{name} is started again")
         await self.all_ready(name)
         seen = dict(self.flow.newest)
-        for kind in ("Bar", "Features", "Forecast"):
-            await until(
-                lambda kind=kind: self.flow.newest.get(kind, 0) > seen.get(kind, 0) + 1_000_000_000,
-                f"{kind} flows again after {name} was killed",
-            )
+        await until(
+            lambda: self._flows_beyond(seen), f"bars, features and forecasts flow again after {name} was killed"
+        )
+
+    def _flows_beyond(self, seen: dict[str, Nanos]) -> bool:
+        kinds = ("Bar", "Features", "Forecast")
+        return all(self.flow.newest.get(kind, 0) > seen.get(kind, 0) + SECOND for kind in kinds)
 
     async def all_ready(self, killed: str, timeout_s: float = 60.0) -> None:
         deadline = time.monotonic() + timeout_s

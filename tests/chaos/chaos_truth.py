@@ -29,7 +29,9 @@ from libs.core.types import (
 
 PRINTS = ("tick", "trade")
 Key = tuple[str, str, int]
-"""venue, symbol and sequence, or symbol, interval in seconds and opening time"""
+"""venue, symbol and sequence of a print"""
+BarKey = tuple[str, int, Nanos]
+"""symbol, interval in seconds and opening time"""
 
 
 class Truth:
@@ -38,7 +40,7 @@ class Truth:
     def __init__(self, path: Path) -> None:
         self.prints: dict[Key, float] = {}
         self.stamps: dict[Key, Nanos] = {}
-        self.klines: dict[Key, tuple[float, ...]] = {}
+        self.klines: dict[BarKey, tuple[float, ...]] = {}
         self.reached: dict[tuple[str, str], int] = {}
         for raw in path.read_bytes().splitlines(keepends=True):
             if not raw.endswith(b"\n"):
@@ -50,8 +52,8 @@ class Truth:
                 self.stamps[venue, symbol, line["seq"]] = line["ts"]
                 self.reached[venue, symbol] = max(self.reached.get((venue, symbol), 0), line["seq"])
             elif line["kind"] == "bar":
-                key = (line["symbol"], interval_seconds(line["interval"]), line["open_time"])
-                self.klines[key] = tuple(float(line[name]) for name in "ohlcv")
+                bar: BarKey = (line["symbol"], interval_seconds(line["interval"]), line["open_time"])
+                self.klines[bar] = tuple(float(line[name]) for name in "ohlcv")
 
 
 async def stored_up_to(connection: asyncpg.Connection, truth: Truth) -> bool:
