@@ -19,6 +19,7 @@ from console.dashboard import make_console
 from console.views import ledger
 from libs.common import runtime
 from libs.common.embedded.stack import Stack
+from libs.core.types import Control, ControlKind, stable_id
 
 ROUTES = {"halt": "halt", "reduce_only": "reduce-only", "rearm": "rearm"}
 WORDS = {"halt": "halt trading", "reduce_only": "allow only reducing orders", "rearm": "re-arm trading"}
@@ -51,7 +52,8 @@ async def run_stop(flatten: bool, reason: str, yes: bool) -> None:
             post_admin, var, "risk", ROUTES["halt"], {"scope": "*", "reason": reason, "flatten": True}
         )
         await _wait_flat()
-        console.print("every position is closed")
+        console.print("every position is closed; trading stays halted until `conclave rearm`")
+    await _leave_audit_row(reason, flatten)
     os.kill(pid, signal.SIGTERM)
     deadline = time.monotonic() + STOP_TIMEOUT_S
     # The lock falls with the last process; the supervisor's id may live on until its parent has looked.
@@ -60,6 +62,20 @@ async def run_stop(flatten: bool, reason: str, yes: bool) -> None:
             raise CommandError(f"the stack (pid {pid}) still drains; look at {var / 'log' / 'supervisor.log'}")
         await asyncio.sleep(0.1)
     console.print("the stack has drained and ended")
+
+
+async def _leave_audit_row(reason: str, flatten: bool) -> None:
+    now = time.time_ns()
+    stopped = Control(
+        id=stable_id("control", "stop", now),
+        ts_event=now,
+        ts_init=now,
+        kind=ControlKind.STOP,
+        reason=f"{reason} (flattened first)" if flatten else reason,
+        actor="cli",
+    )
+    async with running_bus() as (bus, _):
+        await bus.publish_durable(stopped)
 
 
 async def _wait_flat() -> None:

@@ -17,6 +17,7 @@ class ControlKind(StrEnum):
     PAUSE = "pause"
     RESUME = "resume"
     RELOAD = "reload"
+    STOP = "stop"  # drain and end the stack; an audit row, nobody acts on it
 
 
 class Control(Event, tag="control.v1", frozen=True, kw_only=True):

@@ -22,11 +22,18 @@ def test_up_ends_on_ctrl_c_and_goes_on_at_the_next_start(cli: Cli) -> None:
     second.says("all services ready")
     assert any("kept" in what for what in cli.json("status", "--json")["halts"].values())
     assert len(cli.json("status", "--json")["accounts"]) == 2
-    done = cli("stop", "--yes")
+    done = cli("stop", "--yes", "--reason", "evening")
     assert done.returncode == 0, done.stderr
     assert "drained and ended" in done.stdout
     assert second.wait(20) == 0, second.output
     assert not nothing_runs(cli.var)
+
+    third = cli.start("up")
+    third.says("all services ready")
+    told = cli("tap", "ctl.stop", "--last", "--count", "1")
+    assert '"reason":"evening"' in told.stdout
+    third.interrupt()
+    assert third.wait(40) == 0, third.output
 
 
 def test_ctrl_c_while_starting_leaves_nothing(cli: Cli) -> None:
