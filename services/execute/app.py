@@ -16,6 +16,7 @@ from libs.common.chassis import Chassis, FatalError
 from libs.common.keys import PUBLIC_FOLDER, Verifier, keys_folder
 from libs.common.stage_runner import StageRunner
 from libs.core.stages.execute import ExecuteStage
+from libs.core.stages.execute_permits import verifier_of
 from libs.core.stages.execute_state import ExecuteConfig, encode_state
 from libs.core.types import SECOND, Mode, Order, OrderState, TimePassed, stable_id
 from libs.venues.base import Trading, VenueError, VenueRefused
@@ -58,18 +59,20 @@ class ExecuteApp:
         """What is still being waited for."""
         if self._waiting:
             return [f"waiting for {self._waiting}"]
-        reasons = [] if self._keys.key_ids or self._reloaded() else ["no public key of the risk service yet"]
         assert self._handlers is not None
         silent = sorted({a.venue for a in self._config.accounts if not self._handlers.has_time(a.venue)})
-        return reasons + [f"waiting for the clock of {venue}" for venue in silent]
+        return [f"waiting for the clock of {venue}" for venue in silent]
 
     def _public_keys(self) -> dict[str, str]:
         folder = keys_folder(self._chassis.var) / PUBLIC_FOLDER
         return {key_id: (folder / f"{key_id}.pub").read_text() for key_id in self._keys.key_ids}
 
-    def _reloaded(self) -> bool:
-        self._keys.reload()
-        return bool(self._keys.key_ids)
+    async def _await_keys(self) -> None:
+        """The keys belong to the recorded configuration, so that a replay judges permits as this run does."""
+        self._waiting = "a public key of the risk service"
+        while not self._keys.key_ids:
+            await asyncio.sleep(0.2)
+            self._keys.reload()
 
     async def drain(self) -> None:
         """Stop listening, let orders on their way come back, hand the journal and the leases over."""
@@ -114,11 +117,12 @@ class ExecuteApp:
     async def _begin(self) -> None:
         for lease in self._leases:
             await self._take(lease)
+        await self._await_keys()
         self._waiting = "the ledger"
         since = time.time_ns() - OVERLAP_NS
         self._config = execute_config(self._chassis.settings, await self._cash(), self._public_keys())
         rebuilt = await state.rebuild(self._bus, self._config)
-        stage = ExecuteStage(self._config, self._keys.refusal)
+        stage = ExecuteStage(self._config, verifier_of(self._config.public_keys))
         runner = self._runner = StageRunner(stage, self._bus)
         live = self._config.mode is Mode.LIVE
         handlers = self._handlers = Handlers(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 from typing import Any
 
 import msgspec
@@ -49,9 +48,6 @@ class App:
             FatalError: the archive is on and there is no store to write to.
         """
         warm_kernels()
-        # The compiler leaves half a million objects behind; each full collection over them would stop the bars.
-        gc.collect()
-        gc.freeze()
         self._start_archive()
         snapshot = await state.load(self._chassis.bus, self.config)
         await self.runner.start(msgspec.json.encode(self.config), snapshot)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from dataclasses import fields, replace
+from dataclasses import replace
 
 from libs.common.clock import DataClocks
 from libs.core.bars import FeedCheck
 from libs.core.types import MILLISECOND, SECOND, FeedHealth, FeedState, Nanos, VenueClock, stable_id
 from services.ingest import metrics
 from services.ingest.outgoing import Outgoing
-from services.ingest.state import Counts, SymbolState
+from services.ingest.state import SymbolState
 
 COUNTERS = {
     "ticks": metrics.TICKS,
@@ -166,9 +166,3 @@ class FeedWatch:
         if state.stale:
             return f"{name}: stale"
         return f"{name}: filling from history" if state.held is not None else ""
-
-
-def totals(states: Iterable[SymbolState]) -> dict[str, int]:
-    """Counts of several symbols added up."""
-    states = list(states)
-    return {field.name: sum(getattr(state.counts, field.name) for state in states) for field in fields(Counts)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from nats.aio.client import Client
+from prometheus_client import REGISTRY
 
 from libs.common.bus import NatsBus, Received
 from libs.core.types import Control, ControlKind, Ticks, Trade
@@ -66,6 +67,7 @@ async def test_a_durable_publish_waits_through_an_outage_and_then_holds(nats_ser
 
 async def test_garbage_on_a_subject_is_put_aside_with_its_reason(nats_server, until) -> None:
     bus = await NatsBus.connect(nats_server.url, "reader")
+    counted = REGISTRY.get_sample_value("conclave_bus_dead_letters_total") or 0
     got: list[Received] = []
     letters: list[Received] = []
 
@@ -87,4 +89,5 @@ async def test_garbage_on_a_subject_is_put_aside_with_its_reason(nats_server, un
     await until(lambda: got and len(letters) == 4, "four letters and the good one")
     assert [received.event.ts_event for received in got] == [5]
     assert all(letter.event.reason for letter in letters)
+    assert REGISTRY.get_sample_value("conclave_bus_dead_letters_total") == counted + 4
     await bus.close()

@@ -55,7 +55,6 @@ class MemoryBus:
         self.broker = broker or MemoryBroker()
         self.epoch = next(_epochs)
         self.connected = True
-        self.dead_letters = 0
         self._numbers: dict[str, int] = defaultdict(int)
         self._subscriptions: set[MemorySubscription] = set()
         self._served: set[str] = set()
@@ -126,7 +125,6 @@ class MemoryBus:
 
     async def dead_letter(self, subject: str, reason: str, payload: bytes) -> None:
         """Put aside a message that cannot be used, with the reason."""
-        self.dead_letters += 1
         letter = DeadLetter(
             id=stable_id("dlq", subject, reason, payload.hex()),
             ts_event=0,

@@ -15,6 +15,7 @@ from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from nats.errors import NoRespondersError
 from nats.js.errors import APIError, NotFoundError
+from prometheus_client import Counter, Gauge
 
 from libs.common.bus.base import KV_BUCKETS, BusError, Handler, Received, SeenFilter, Server
 from libs.common.bus.consumer import StreamReader, header
@@ -36,6 +37,9 @@ log = structlog.get_logger(__name__)
 
 ERROR_HEADER = "Cv-Error"
 PROBE_S = 2.0
+DEAD_LETTERS = Counter("conclave_bus_dead_letters_total", "Messages that could not be used and were put aside")
+RECONNECTS = Counter("conclave_bus_reconnects_total", "Times the bus came back after it was lost")
+ROUND_TRIP = Gauge("conclave_bus_round_trip_seconds", "Round trip to the bus at the last probe")
 _FIRST: dict[str, Any] = {"allow_reconnect": False, "max_reconnect_attempts": 1}
 """Until it is connected nats-py shall give up at once: by itself it would try a refused login or an absent server for
 ever, and `connect` could neither say so nor end."""
@@ -56,9 +60,6 @@ class NatsBus:
     def __init__(self, nc: Client, name: str) -> None:
         self.epoch = time.time_ns() // 1_000_000
         self.name = name
-        self.rtt_s = 0.0
-        self.reconnects = 0
-        self.dead_letters = 0
         self._nc = nc
         self._js = nc.jetstream(timeout=10)
         self._publisher = Publisher(nc, self._js, self.epoch)
@@ -142,7 +143,7 @@ class NatsBus:
             log.warning("bus lost, reconnecting", name=self.name)
 
     async def _on_reconnected(self) -> None:
-        self.reconnects += 1
+        RECONNECTS.inc()
         self._spawn(self._repair())
 
     async def _repair(self) -> None:
@@ -169,10 +170,10 @@ class NatsBus:
             begun = time.monotonic()
             try:
                 await self._nc.flush(timeout=5)
-                self.rtt_s = time.monotonic() - begun
+                ROUND_TRIP.set(time.monotonic() - begun)
             except (NatsError, TimeoutError):
-                self.rtt_s = time.monotonic() - begun
-                log.warning("bus does not answer the probe", seconds=round(self.rtt_s, 2))
+                ROUND_TRIP.set(time.monotonic() - begun)
+                log.warning("bus does not answer the probe", seconds=round(time.monotonic() - begun, 2))
 
     # reading ---------------------------------------------------------------------------------------------------------
 
@@ -211,7 +212,7 @@ class NatsBus:
 
     async def dead_letter(self, subject: str, reason: str, payload: bytes) -> None:
         """Put aside a message that cannot be used, with the reason."""
-        self.dead_letters += 1
+        DEAD_LETTERS.inc()
         letter = DeadLetter(
             id=stable_id("dlq", subject, reason, payload.hex()),
             ts_event=0,

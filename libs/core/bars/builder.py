@@ -68,11 +68,6 @@ class BarBuilder:
         """Opening time of the base bar in progress: everything before is closed. 0 before the first print."""
         return self._open
 
-    @property
-    def next_close(self) -> Nanos | None:
-        """Data time at which `close_due` would close the next bar; None before the first print."""
-        return self._end + self._timer if self._end else None
-
     def seed(self, bars: Sequence[Bar], from_time: Nanos) -> None:
         """Begin at `from_time` (a multiple of the base) with what came before: closed base bars, oldest first.
 

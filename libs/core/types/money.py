@@ -1,47 +1,11 @@
-"""Money and steps: exact amounts that refuse to mix currencies or leave the instrument's grid."""
+"""Money and steps: exact decimals that stay on the instrument's grid."""
 
 from __future__ import annotations
 
 from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
 
-import msgspec
-
 from libs.core.types.base import Side
 from libs.core.types.market import Instrument, InstrumentKind
-
-
-class CurrencyMismatch(TypeError):
-    """Two amounts of different currencies met in one sum."""
-
-
-class Money(msgspec.Struct, frozen=True, order=False):
-    """An exact amount of one currency."""
-
-    amount: Decimal
-    currency: str
-
-    def __add__(self, other: Money) -> Money:
-        self._same(other)
-        return Money(self.amount + other.amount, self.currency)
-
-    def __sub__(self, other: Money) -> Money:
-        self._same(other)
-        return Money(self.amount - other.amount, self.currency)
-
-    def __neg__(self) -> Money:
-        return Money(-self.amount, self.currency)
-
-    def scaled(self, factor: Decimal) -> Money:
-        """The amount times an exact factor."""
-        return Money(self.amount * factor, self.currency)
-
-    def _same(self, other: Money) -> None:
-        if self.currency != other.currency:
-            raise CurrencyMismatch(f"{self.currency} and {other.currency} do not add up")
-
-    def __str__(self) -> str:
-        return f"{self.amount:,.2f} {self.currency}"
-
 
 CENT = Decimal("0.01")
 NOTIONAL_STEP = Decimal("0.00000001")

@@ -9,7 +9,6 @@ from typing import Any, Final, Protocol
 from services.simulator.binance.book import Book
 from services.simulator.binance.candles import Candle, Print
 from services.simulator.binance.exchange_info import Spot
-from services.simulator.binance.intervals import INTERVALS
 from services.simulator.clock import NANOSECONDS
 
 VENUE: Final = "binance"
@@ -76,9 +75,3 @@ def stream_symbol(stream: str) -> str:
     """Return the symbol (upper case) a stream is about, "" for streams about none."""
     matched = _STREAM.fullmatch(stream)
     return matched[1].upper() if matched else ""
-
-
-def kline_interval(stream: str) -> str:
-    """Return the interval of a kline stream, "" for any other stream."""
-    matched = _STREAM.fullmatch(stream)
-    return matched[4] if matched and matched[2] == "kline" and matched[4] in INTERVALS else ""
