@@ -4,32 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
+from enum import StrEnum
 from typing import Protocol
 
-from libs.core.types import Bar, FeedState, Instrument, Nanos, Order, Quote, Trade, VenueReport
+import msgspec
+
+from libs.core.types import Bar, FeedState, Instrument, Nanos, Order, Quote, Side, Trade, VenueReport
+from libs.venues.budget import Budget
+from libs.venues.errors import VenueError, VenueRefused, VenueUnavailable, VenueUnresolved
+
+__all__ = [
+    "FeedSink",
+    "Holds",
+    "Level",
+    "MarketData",
+    "PrivateSink",
+    "Trading",
+    "VenueError",
+    "VenuePosition",
+    "VenueRefused",
+    "VenueUnavailable",
+    "VenueUnresolved",
+]
 
 Level = tuple[float, float]
 """Price in quote currency and size in base units."""
-
-
-class VenueError(Exception):
-    """Root of what a venue can answer with. The text is one line for people: what is wrong and what to do."""
-
-
-class VenueUnavailable(VenueError):
-    """Network, maintenance or rate limit: try again later with back-off."""
-
-
-class VenueRefused(VenueError):
-    """The venue answered no, with proof: the request had no effect. `code` is the venue's own."""
-
-    def __init__(self, text: str, code: str = "") -> None:
-        super().__init__(text)
-        self.code = code
-
-
-class VenueUnresolved(VenueError):
-    """Sent, and no proof either way: the order is unresolved until the venue has been asked."""
 
 
 class FeedSink(Protocol):
@@ -89,35 +88,88 @@ class MarketData(Protocol):
     async def server_time(self) -> Nanos:
         """The venue's clock now, ns UTC."""
 
+    def budgets(self) -> tuple[Budget, ...]:
+        """The rate limits that it spends from."""
+
     async def aclose(self) -> None:
         """Close every connection."""
 
 
+class Holds(StrEnum):
+    """What an account of a venue is made of, and so what is compared with the ledger."""
+
+    CONTRACTS = "contracts"  # each position is a contract of its own with an id; cash is one currency (Deriv)
+    ASSETS = "assets"  # positions are balances of assets beside the cash (spot, shares)
+
+
+class VenuePosition(msgspec.Struct, frozen=True):
+    """A contract that the venue holds for us. `quantity`: its stake; `opened` ns UTC, 0 when unknown."""
+
+    id: str
+    symbol: str
+    side: Side
+    quantity: Decimal
+    opened: Nanos = 0
+
+
+class PrivateSink(Protocol):
+    """Where the private stream of an account goes. Calls return once the ledger has what they tell."""
+
+    async def report(self, report: VenueReport) -> None:
+        """Something happened to an order or a position of ours; the same one may be told several times."""
+
+    async def transfer(self, asset: str, amount: Decimal, ts_event: Nanos, identity: str) -> None:
+        """Money moved without an order: a deposit, a withdrawal, a top-up. `identity` is the venue's own."""
+
+    async def resumed(self, detail: str) -> None:
+        """The private stream is (again) complete from here on, and was not before: reconcile everything open."""
+
+
 class Trading(Protocol):
-    """Orders of one account at one venue."""
+    """Orders of one account at one venue.
+
+    Reports are facts, and repeating one is harmless: a FILLED report carries the venue's trade id, and an order that
+    ended with a part unfilled gets a CANCELLED report after its fills.
+    """
 
     name: str
+    holds: Holds
 
     async def submit(self, order: Order, instrument: Instrument) -> list[VenueReport]:
-        """Place it once.
+        """Place it once: it may fill up to `order.quantity`, never beyond `order.worst_price`, and does not rest.
 
         Raises VenueRefused (proof of no effect), VenueUnresolved (no proof), VenueUnavailable (not sent).
         """
 
     async def close(self, order: Order, venue_position_id: str, instrument: Instrument) -> list[VenueReport]:
-        """Close or sell the venue position that `order` exits. Raises as `submit`."""
+        """Close at market what `order` exits: the contract, or `order.quantity` of an asset. Raises as `submit`."""
+
+    async def cancel(self, order: Order) -> list[VenueReport]:
+        """Cancel what of `order` still works at the venue; [] where nothing rests. Raises as `submit`."""
 
     async def resolve(self, order: Order) -> list[VenueReport] | None:
         """What became of an order whose fate is unknown: [] = proven never placed, None = still unknown."""
 
     async def balance(self) -> tuple[Decimal, str]:
-        """Cash and its currency."""
+        """Cash of the account, free and locked, and its currency."""
 
-    async def open_positions(self) -> list[tuple[str, str]]:
-        """Venue position id and symbol of everything open."""
+    async def balances(self) -> dict[str, Decimal]:
+        """Every asset held, free and locked together, by name; cash among them."""
+
+    async def open_positions(self) -> list[VenuePosition]:
+        """Every contract held; [] where the account holds assets."""
 
     async def watch(self, venue_position_id: str) -> list[VenueReport]:
-        """What has happened to an open venue position since it was opened (CLOSED once settled)."""
+        """What has happened to an open contract since it was opened (CLOSED once settled); [] for assets."""
+
+    async def listen(self, sink: PrivateSink) -> None:
+        """Follow the account's private stream until cancelled: reconnects with back-off, and says `resumed` each time.
+
+        Raises VenueRefused when the credentials are not accepted.
+        """
+
+    def budgets(self) -> tuple[Budget, ...]:
+        """The rate limits that it spends from."""
 
     async def aclose(self) -> None:
         """Close every connection."""

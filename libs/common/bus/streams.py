@@ -38,10 +38,15 @@ def stream_config(name: str) -> StreamConfig:
 
 
 async def ensure_streams(js: JetStreamContext) -> None:
-    """Make the streams that are missing; what exists is left as it is (an operator may have changed its limits)."""
+    """Make the streams that are missing, and let those of an older house capture what is new.
+
+    What else exists is left as it is: an operator may have changed its limits.
+    """
     for name in STREAMS:
         try:
-            await js.stream_info(name)
+            config = (await js.stream_info(name)).config
+            if missing := [subject for subject in STREAMS[name] if subject not in (config.subjects or ())]:
+                await js.update_stream(config.evolve(subjects=[*(config.subjects or ()), *missing]))
         except NotFoundError:
             try:
                 await js.add_stream(stream_config(name))

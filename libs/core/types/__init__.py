@@ -30,7 +30,18 @@ from libs.core.types.market import (
     VenueClock,
     Warmup,
 )
-from libs.core.types.order import AccountState, Fill, Mode, Order, OrderState, Position, ReportKind, VenueReport
+from libs.core.types.order import (
+    AccountState,
+    Fill,
+    Mode,
+    Order,
+    OrderState,
+    Position,
+    Reconciliation,
+    ReconciliationKind,
+    ReportKind,
+    VenueReport,
+)
 from libs.core.types.subjects import (
     STREAMS,
     interval_seconds,
@@ -80,6 +91,8 @@ __all__ = [
     "Quote",
     "Ref",
     "Rejected",
+    "Reconciliation",
+    "ReconciliationKind",
     "ReportKind",
     "Restored",
     "Side",

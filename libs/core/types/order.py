@@ -81,6 +81,8 @@ class Fill(Event, tag="fill.v1", frozen=True, kw_only=True):
         latency_ms: modelled (paper) or measured (live) time from acceptance to execution, data clock.
         realised: P&L realised by it after fees, in `currency`.
         multiplier: leverage of the contract; 0 for spot. With it a ledger of fills alone rebuilds every position.
+        fee_asset, fee_quantity: what the venue took when that is not the account's currency ("" otherwise); `fee` is
+            then its worth at this fill's price, and the asset's balance moved by quantity less fee_quantity.
     """
 
     intent_id: str
@@ -104,6 +106,8 @@ class Fill(Event, tag="fill.v1", frozen=True, kw_only=True):
     reason: str
     exploring: bool = True
     multiplier: int = 0
+    fee_asset: str = ""
+    fee_quantity: Decimal = Decimal(0)
 
 
 class Position(Event, tag="position.v1", frozen=True, kw_only=True):
@@ -176,6 +180,7 @@ class ReportKind(StrEnum):
     FILLED = "filled"
     CLOSED = "closed"  # the venue closed the position by itself (stop-out, take profit, expiry)
     REJECTED = "rejected"  # with proof of no effect
+    CANCELLED = "cancelled"  # the order ended; what was filled before stays filled
     UNRESOLVED = "unresolved"
 
 
@@ -183,7 +188,8 @@ class VenueReport(Event, tag="venue_report.v1", frozen=True, kw_only=True):
     """What a live venue says about an order; applied inline by the execute stage.
 
     Attributes:
-        price: quote currency. quantity: base units or stake. fee: in account currency.
+        price: quote currency. quantity: base units or stake of this one execution.
+        fee: in `fee_asset`, which is the account's currency when "".
         proceeds: what a close paid out, in account currency. balance_after: cash at the venue after it.
     """
 
@@ -194,6 +200,32 @@ class VenueReport(Event, tag="venue_report.v1", frozen=True, kw_only=True):
     price: Decimal | None = None
     quantity: Decimal | None = None
     fee: Decimal = Decimal(0)
+    fee_asset: str = ""
     proceeds: Decimal | None = None
     balance_after: Decimal | None = None
     detail: str = ""
+
+
+class ReconciliationKind(StrEnum):
+    BASELINE = "baseline"  # what the account held beside the ledger when it was taken up
+    DIFFERENCE = "difference"  # ledger and venue disagree: the account is halted until that is explained
+    AGREED = "agreed"  # a difference is gone
+    TRANSFER = "transfer"  # money moved without an order; expected from now on
+
+
+class Reconciliation(Event, tag="reconciliation.v1", frozen=True, kw_only=True):
+    """A comparison of the ledger with the venue that had something to say.
+
+    Attributes:
+        assets: venue minus ledger per asset (BASELINE: expected beside the ledger from now on; TRANSFER: moved).
+        unknown: ids of contracts that the venue holds and the ledger does not; missing: the other way round.
+        detail: one line for people.
+    """
+
+    kind: ReconciliationKind
+    venue: str
+    account: str
+    assets: dict[str, Decimal] = {}
+    unknown: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    detail: str

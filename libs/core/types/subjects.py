@@ -10,13 +10,13 @@ from libs.core.types.control import Applied, Control, DeadLetter
 from libs.core.types.decision import Permit, Signal, Verdict
 from libs.core.types.forecast import Features, Forecast
 from libs.core.types.market import Bar, BookStats, FeedHealth, Instrument, Ticks, VenueClock
-from libs.core.types.order import AccountState, Fill, Order, Position
+from libs.core.types.order import AccountState, Fill, Order, Position, Reconciliation
 
 STREAMS: Final[dict[str, tuple[str, ...]]] = {
     "MARKET": ("md.>",),
     "FEATURES": ("feat.>",),
     "DECISIONS": ("forecast.>", "signal.>", "risk.verdict.>", "applied.>"),
-    "ORDERS": ("permit.>", "order.>", "fill.>", "position.>", "account.>"),
+    "ORDERS": ("permit.>", "order.>", "fill.>", "position.>", "account.>", "recon.>"),
     "CONTROL": ("ctl.>",),
     "DLQ": ("dlq.>",),
 }
@@ -107,6 +107,8 @@ def subject_of(event: Event) -> str:
             return f"position.{event.venue}.{token(event.account)}"
         case AccountState():
             return f"account.{event.venue}.{token(event.account)}"
+        case Reconciliation():
+            return f"recon.{event.venue}.{token(event.account)}"
         case Control():
             return f"ctl.{event.kind.value}"
         case Applied():

@@ -20,7 +20,7 @@ from libs.core.types.market import (
     VenueClock,
     Warmup,
 )
-from libs.core.types.order import AccountState, Fill, Order, Position, VenueReport
+from libs.core.types.order import AccountState, Fill, Order, Position, Reconciliation, VenueReport
 
 AnyEvent = (
     Ticks
@@ -40,6 +40,7 @@ AnyEvent = (
     | Fill
     | Position
     | AccountState
+    | Reconciliation
     | Control
     | TimePassed
     | Durable

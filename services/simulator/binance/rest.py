@@ -13,6 +13,7 @@ from aiohttp.typedefs import Handler
 
 from services.simulator.binance import wire
 from services.simulator.binance.candles import Print
+from services.simulator.binance.exchange.api import ApiError
 from services.simulator.binance.exchange_info import exchange_info
 from services.simulator.binance.feed import Feed
 from services.simulator.binance.intervals import INTERVALS
@@ -22,16 +23,6 @@ _DIGITS: Final = re.compile(r"[0-9]{1,20}")
 _DEPTH_WEIGHTS: Final = ((100, 5), (500, 25), (1_000, 50), (5_000, 250))
 _MAX_ROWS: Final = 1_000
 _MAX_DEPTH: Final = 5_000
-
-
-class ApiError(Exception):
-    """An answer other than success: the venue's code and text, with its HTTP status."""
-
-    def __init__(self, code: int, text: str, status: int = 400, headers: Mapping[str, str] | None = None) -> None:
-        super().__init__(text)
-        self.code = code
-        self.status = status
-        self.headers = dict(headers or {})
 
 
 def _answer(body: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
