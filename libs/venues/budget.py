@@ -42,9 +42,7 @@ class BudgetState(msgspec.Struct, frozen=True):
 class Budget:
     """At most `limit` units in any `window_s` seconds: stricter than a venue that counts by the clock's minutes."""
 
-    def __init__(
-        self, name: str, limit: int, window_s: float, *, now: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, name: str, limit: int, window_s: float, *, now: Callable[[], float] = time.monotonic) -> None:
         """`name` says what is limited, for example "binance request weight". `now` in seconds, never backwards."""
         if limit < 1 or window_s <= 0:
             raise ValueError(f"budget {name!r} needs a positive limit and window, not {limit} in {window_s} s")
