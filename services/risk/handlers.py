@@ -13,7 +13,7 @@ from libs.common.clock import DataClocks
 from libs.common.keys import Signer
 from libs.common.stage_runner import StageRunner
 from libs.core.stages.risk import RiskStage
-from libs.core.types import Control, Event, Permit, TimePassed
+from libs.core.types import Control, Event, Permit, Signal, TimePassed
 from services.risk import metrics, state
 
 log = structlog.get_logger("risk")
@@ -45,6 +45,10 @@ class Handlers:
             return
         await self._runner.take(received)
         self.reached.note(received)
+
+    async def wish(self, signal: Signal) -> None:
+        """Publish a signal of an operator; it comes back through `on_signal` like everybody's."""
+        await self._bus.publish(signal)
 
     async def on_command(self, received: Received) -> None:
         """A halt, reduce-only, re-arm or flatten: in force first, then into the bucket, then whoever asked is told."""

@@ -33,6 +33,15 @@ class HaltCommand(Command):
     flatten: bool = False
 
 
+class SmokeCommand(BaseModel):
+    """Body of a connectivity trade."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    venue: str
+    symbol: str
+
+
 def make_routes(
     stage: RiskStage,
     handlers: Callable[[], Handlers | None],
@@ -84,6 +93,20 @@ def make_routes(
     async def rearm(body: Command) -> dict[str, Any]:
         check(body)
         return await send(ControlKind.REARM, body)
+
+    @router.post("/flatten")
+    async def flatten(body: Command) -> dict[str, Any]:
+        check(body)
+        return await send(ControlKind.FLATTEN, body)
+
+    @router.post("/smoke")
+    async def smoke(body: SmokeCommand) -> dict[str, Any]:
+        taking = handlers()
+        signal = stage.connectivity_signal(body.venue, body.symbol, time.time_ns())
+        if taking is None or signal is None:
+            raise HTTPException(503, f"no price of {body.symbol} at {body.venue} yet; ask again in a moment")
+        await taking.wish(msgspec.structs.replace(signal, ts_init=time.time_ns()))
+        return {"signal_id": signal.id}
 
     @router.get("/limits")
     async def limits() -> dict[str, Any]:

@@ -8,6 +8,7 @@ from libs.common.settings import Settings
 from libs.core.portfolio.costs import Costs
 from libs.core.portfolio.limits import AccountSpec, Limits
 from libs.core.stages.risk import RiskConfig
+from libs.core.types import SMOKE
 
 
 def risk_config(settings: Settings) -> RiskConfig:
@@ -28,7 +29,7 @@ def encoded(config: RiskConfig) -> bytes:
 
 
 def known_scopes(settings: Settings) -> tuple[str, ...]:
-    """Every scope that a halt may name: all, accounts, strategies, symbols."""
-    names = [a.id for a in settings.trading.accounts] + [s.name for s in settings.trading.strategies]
+    """Every scope that a halt may name: all, accounts, strategies (connectivity trades among them), symbols."""
+    names = [a.id for a in settings.trading.accounts] + [s.name for s in settings.trading.strategies] + [SMOKE]
     names += [symbol.symbol for venue in settings.data.venues for symbol in venue.symbols]
     return ("*", *dict.fromkeys(names))

@@ -14,6 +14,7 @@ from libs.core.portfolio.limits import AccountSpec, Limits
 from libs.core.portfolio.memory import AccountMemory, SymbolMemory, reservation
 from libs.core.types import (
     SECOND,
+    SMOKE,
     AccountState,
     Action,
     Approved,
@@ -28,6 +29,7 @@ from libs.core.types import (
     Order,
     Permit,
     Position,
+    Side,
     Signal,
     Ticks,
     TimePassed,
@@ -287,6 +289,27 @@ class RiskStage:
     def accounts(self) -> tuple[AccountMemory, ...]:
         """The accounts as remembered; not to be changed."""
         return tuple(self._state.accounts.values())
+
+    def connectivity_signal(self, venue: str, symbol: str, nonce: int) -> Signal | None:
+        """The wish for a connectivity trade, to be published like any other; None without a price. `nonce` tells
+        one from the next."""
+        view = self._symbol(venue, symbol).view(self._state.now.get(venue, 0))
+        if view.price is None or not view.now:
+            return None
+        return Signal(
+            id=stable_id("signal", SMOKE, venue, symbol, nonce),
+            ts_event=view.now,
+            strategy=SMOKE,
+            params_hash="",
+            venue=venue,
+            symbol=symbol,
+            interval_s=1,
+            bar_time=view.now,
+            side=Side.BUY,
+            action=Action.ENTER,
+            price=view.price,
+            reason="connectivity trade: the smallest one, opened and closed",
+        )
 
     def symbols(self) -> tuple[str, ...]:
         """Symbols with a known contract."""

@@ -13,7 +13,7 @@ from libs.core.types.control import (
     Started,
     TimePassed,
 )
-from libs.core.types.decision import Action, Approved, Check, Permit, Rejected, Signal, Verdict
+from libs.core.types.decision import SMOKE, Action, Approved, Check, Permit, Rejected, Signal, Verdict
 from libs.core.types.forecast import Abstention, Features, Forecast, Vote
 from libs.core.types.market import (
     Bar,
@@ -57,6 +57,7 @@ from libs.core.types.wire import AnyEvent, WireError, decode, encode, to_json
 __all__ = [
     "MILLISECOND",
     "SECOND",
+    "SMOKE",
     "STREAMS",
     "Abstention",
     "AccountState",
@@ -89,10 +90,10 @@ __all__ = [
     "Permit",
     "Position",
     "Quote",
-    "Ref",
-    "Rejected",
     "Reconciliation",
     "ReconciliationKind",
+    "Ref",
+    "Rejected",
     "ReportKind",
     "Restored",
     "Side",

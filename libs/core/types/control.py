@@ -17,6 +17,7 @@ class ControlKind(StrEnum):
     PAUSE = "pause"
     RESUME = "resume"
     RELOAD = "reload"
+    SMOKE = "smoke"  # a connectivity trade was made; an audit row, nobody acts on it
     STOP = "stop"  # drain and end the stack; an audit row, nobody acts on it
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from enum import StrEnum
+from typing import Final
 
 import msgspec
 
@@ -15,6 +16,10 @@ class Action(StrEnum):
 
     ENTER = "enter"
     EXIT = "exit"
+
+
+SMOKE: Final = "smoke"
+"""Strategy name of a connectivity trade: the smallest one the venue takes, opened and closed to prove the way there."""
 
 
 class Signal(Event, tag="signal.v1", frozen=True, kw_only=True):

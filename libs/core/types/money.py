@@ -35,11 +35,14 @@ def price_against(instrument: Instrument, price: Decimal, side: Side) -> Decimal
 
 
 def smallest_trade(instrument: Instrument, worst_price: Decimal) -> Decimal:
-    """The smallest quantity the venue takes, with 5 % room above its minimal notional for a price that moves."""
-    if instrument.kind is InstrumentKind.MULTIPLIER or instrument.min_notional == 0 or worst_price <= 0:
+    """The smallest quantity that the venue takes and takes back.
+
+    Spot: 5 % room above the minimal notional for a price that moves, and one step for a fee taken from what was bought.
+    """
+    if instrument.kind is InstrumentKind.MULTIPLIER or worst_price <= 0:
         return instrument.min_qty
     wanted = instrument.min_notional * Decimal("1.05") / worst_price
-    return max(instrument.min_qty, to_step(wanted, instrument.qty_step, ROUND_CEILING))
+    return max(instrument.min_qty, to_step(wanted, instrument.qty_step, ROUND_CEILING)) + instrument.qty_step
 
 
 def notional(instrument: Instrument, quantity: Decimal, price: Decimal) -> Decimal:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 from urllib.parse import quote, unquote
 
@@ -26,6 +27,7 @@ DURABLE: Final = frozenset({"ORDERS", "CONTROL", "DLQ"})
 """Streams whose acknowledgement survives a power cut (the server's default persist mode)."""
 
 
+@lru_cache(maxsize=4096)
 def token(text: str) -> str:
     """`text` as one safe subject token: percent-encoded where NATS gives a character a meaning."""
     return quote(text, safe="-_~!$()+@").replace(".", "%2E") or "%00"
@@ -77,38 +79,38 @@ def subject_of(event: Event) -> str:
     """
     match event:
         case Bar():
-            return f"md.bar.{interval_token(event.interval_s)}.{event.venue}.{token(event.symbol)}"
+            return f"md.bar.{interval_token(event.interval_s)}.{token(event.venue)}.{token(event.symbol)}"
         case Ticks():
-            return f"md.tick.{event.venue}.{token(event.symbol)}"
+            return f"md.tick.{token(event.venue)}.{token(event.symbol)}"
         case BookStats():
-            return f"md.book.{event.venue}.{token(event.symbol)}"
+            return f"md.book.{token(event.venue)}.{token(event.symbol)}"
         case FeedHealth():
-            return f"md.health.{event.venue}.{token(event.symbol)}"
+            return f"md.health.{token(event.venue)}.{token(event.symbol)}"
         case VenueClock():
-            return f"md.clock.{event.venue}"
+            return f"md.clock.{token(event.venue)}"
         case Instrument():
-            return f"md.instrument.{event.venue}.{token(event.symbol)}"
+            return f"md.instrument.{token(event.venue)}.{token(event.symbol)}"
         case Features():
-            return f"feat.{interval_token(event.interval_s)}.{event.venue}.{token(event.symbol)}"
+            return f"feat.{interval_token(event.interval_s)}.{token(event.venue)}.{token(event.symbol)}"
         case Forecast():
             interval = interval_token(event.interval_s)
-            return f"forecast.{event.agent}.{interval}.{event.venue}.{token(event.symbol)}"
+            return f"forecast.{event.agent}.{interval}.{token(event.venue)}.{token(event.symbol)}"
         case Signal():
-            return f"signal.{event.strategy}.{event.venue}.{token(event.symbol)}"
+            return f"signal.{event.strategy}.{token(event.venue)}.{token(event.symbol)}"
         case Verdict():
-            return f"risk.verdict.{event.venue}.{token(event.symbol)}"
+            return f"risk.verdict.{token(event.venue)}.{token(event.symbol)}"
         case Permit():
-            return f"permit.{event.venue}.{token(event.account)}"
+            return f"permit.{token(event.venue)}.{token(event.account)}"
         case Order():
-            return f"order.{event.venue}.{token(event.account)}"
+            return f"order.{token(event.venue)}.{token(event.account)}"
         case Fill():
-            return f"fill.{event.venue}.{token(event.account)}"
+            return f"fill.{token(event.venue)}.{token(event.account)}"
         case Position():
-            return f"position.{event.venue}.{token(event.account)}"
+            return f"position.{token(event.venue)}.{token(event.account)}"
         case AccountState():
-            return f"account.{event.venue}.{token(event.account)}"
+            return f"account.{token(event.venue)}.{token(event.account)}"
         case Reconciliation():
-            return f"recon.{event.venue}.{token(event.account)}"
+            return f"recon.{token(event.venue)}.{token(event.account)}"
         case Control():
             return f"ctl.{event.kind.value}"
         case Applied():

@@ -22,6 +22,7 @@ from libs.common.keys import Verifier, make_keys
 from libs.common.settings import Settings
 from libs.core.types import (
     SECOND,
+    SMOKE,
     AccountState,
     Action,
     Applied,
@@ -131,8 +132,11 @@ class House:
 
     async def ask(self, wish: Signal) -> Verdict:
         await self.say(wish)
-        await self.until(lambda: any(v.signal_id == wish.id for v in self.events(Verdict)), "a verdict")
-        (verdict,) = [v for v in self.events(Verdict) if v.signal_id == wish.id]
+        return await self.verdict(wish.id)
+
+    async def verdict(self, signal_id: str) -> Verdict:
+        await self.until(lambda: any(v.signal_id == signal_id for v in self.events(Verdict)), "a verdict")
+        (verdict,) = [v for v in self.events(Verdict) if v.signal_id == signal_id]
         assert isinstance(verdict, Verdict)
         return verdict
 
@@ -347,6 +351,20 @@ async def test_the_admin_routes_halt_at_once_and_say_so(house: House) -> None:
         (ControlKind.HALT, "R_100", "looks odd", "admin"),
         (ControlKind.FLATTEN, "R_100", "looks odd", "admin"),
     ]
+
+
+async def test_a_connectivity_trade_goes_the_way_of_every_signal(house: House) -> None:
+    await open_house(house)
+    async with await house.client() as http:
+        unknown = await http.post("/admin/smoke", json={"venue": "deriv", "symbol": "R_75"})
+        assert unknown.status_code == 503
+        assert "no price of R_75" in unknown.text
+        answer = await http.post("/admin/smoke", json={"venue": "deriv", "symbol": "R_100"})
+        verdict = await house.verdict(answer.json()["signal_id"])
+        assert verdict.approved
+        assert verdict.strategy == SMOKE
+        assert (await http.post("/admin/flatten", json={"scope": SMOKE, "reason": "seen"})).json()["in_force"]
+    assert [(c.kind, c.scope) for c in house.events(Control)] == [(ControlKind.FLATTEN, SMOKE)]
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,15 @@ from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from libs.core.portfolio.costs import Costs
 from libs.core.portfolio.engine import RiskEngine
 from libs.core.portfolio.limits import AccountSpec, AccountView, Limits, MarketView, Pending
 from libs.core.types import (
     SECOND,
+    SMOKE,
     AccountState,
     Action,
     Approved,
@@ -257,6 +260,33 @@ def test_real_money_without_evidence_gets_only_the_smallest_trade() -> None:
     proven = LIVE.review(change(SIGNAL, evidence=True), MARKET, ACCOUNT)
     assert isinstance(proven, Approved)
     assert not proven.verdict.exploring
+
+
+def test_a_connectivity_trade_is_the_smallest_one_and_need_not_earn_its_costs() -> None:
+    dear = RiskEngine(change(ENGINE.limits, min_edge_over_cost=D(10_000)), Costs(), False, 5 * SECOND)
+    assert "edge" in dear.review(SIGNAL, MARKET, ACCOUNT).verdict.reasons
+    smoke = dear.review(change(SIGNAL, strategy=SMOKE), MARKET, ACCOUNT)
+    assert isinstance(smoke, Approved)
+    assert MARKET.instrument is not None
+    assert smoke.permit.quantity == smallest_trade(MARKET.instrument, smoke.permit.worst_price)
+    halted = dear.review(change(SIGNAL, strategy=SMOKE), MARKET, change(ACCOUNT, halted=("*",)))
+    assert halted.verdict.reasons == ("halted",)
+
+
+@given(
+    price=st.decimals("0.0001", "200000", places=4),
+    step=st.sampled_from([D("0.00001"), D("0.001"), D("0.1"), D(1)]),
+    least=st.decimals("0", "50", places=2),
+)
+def test_the_smallest_trade_can_be_sold_again_after_its_fee_was_taken_from_what_it_bought(
+    price: D, step: D, least: D
+) -> None:
+    assert MARKET.instrument is not None
+    instrument = change(MARKET.instrument, qty_step=step, min_qty=step, min_notional=least, max_qty=D(10**12))
+    bought = smallest_trade(instrument, price) * D("0.999")
+    sellable = bought // step * step
+    assert sellable >= instrument.min_qty
+    assert sellable * price * D("0.97") >= least
 
 
 def test_halfway_down_the_drawdown_line_the_size_is_half() -> None:
