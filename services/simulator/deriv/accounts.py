@@ -38,8 +38,9 @@ class Closed(msgspec.Struct, frozen=True, tag="close"):
 
 
 class Transaction(msgspec.Struct, frozen=True, kw_only=True):
-    """One line of the statement; `amount` is signed, `reference_id` is the purchase a sale belongs to."""
+    """One line of an account's statement; `amount` is signed, `reference_id` is the purchase a sale belongs to."""
 
+    loginid: str
     transaction_id: int
     action: str
     amount: Decimal
@@ -92,10 +93,23 @@ class Journal:
             self._file = None
 
 
-class Account:
-    """One virtual account in USD."""
+class Ids:
+    """Hands out the ids of contracts and transactions; accounts of one venue share it, so that none is used twice."""
 
-    def __init__(self, loginid: str, market: Market, journal: Journal) -> None:
+    def __init__(self) -> None:
+        self.contract = _FIRST_CONTRACT_ID
+        self.transaction = _FIRST_TRANSACTION_ID
+
+    def used(self, transaction_id: int, contract_id: int = 0) -> None:
+        """Go on after ids that an event has taken."""
+        self.transaction = max(self.transaction, transaction_id + _ID_STEP)
+        self.contract = max(self.contract, contract_id + _ID_STEP)
+
+
+class Account:
+    """One account in USD."""
+
+    def __init__(self, loginid: str, market: Market, journal: Journal, ids: Ids | None = None) -> None:
         """Rebuild the account from its journal; contracts still open continue on the same price path."""
         self.loginid = loginid
         self.balance = OPENING_BALANCE
@@ -104,8 +118,7 @@ class Account:
         self.statement: list[Transaction] = []
         self._market = market
         self._journal = journal
-        self._next_contract = _FIRST_CONTRACT_ID
-        self._next_transaction = _FIRST_TRANSACTION_ID
+        self._ids = ids or Ids()
         for event in journal.replay():
             self._apply(event)
 
@@ -117,13 +130,13 @@ class Account:
                 f"Your account balance ({self.balance:.2f} {CURRENCY}) is insufficient to buy this contract "
                 f"({terms.buy_price:.2f} {CURRENCY}).",
             )
-        return self._record(Bought(self._next_contract, self._next_transaction, terms))
+        return self._record(Bought(self._ids.contract, self._ids.transaction, terms))
 
     def close(self, contract: Contract, status: str, price: Decimal, time: int) -> Transaction:
         """Pay out an open contract and return the transaction; `time` is an epoch second."""
         closing = Closing(
             contract_id=contract.contract_id,
-            transaction_id=self._next_transaction,
+            transaction_id=self._ids.transaction,
             status=status,
             price=price,
             time=time,
@@ -153,17 +166,18 @@ class Account:
             contract = Contract(event.contract_id, event.transaction_id, event.terms)
             self.contracts[contract.contract_id] = contract
             self.open[contract.contract_id] = contract
-            self._next_contract = event.contract_id + _ID_STEP
+            self._ids.used(event.transaction_id, event.contract_id)
             amount, time = -event.terms.buy_price, event.terms.date_start
             action, transaction_id, reference = "buy", event.transaction_id, None
         else:
             contract = self.open.pop(event.closing.contract_id)
             contract.closing = event.closing
+            self._ids.used(event.closing.transaction_id)
             amount, time = event.closing.price, event.closing.time
             action, transaction_id, reference = "sell", event.closing.transaction_id, contract.buy_transaction_id
-        self._next_transaction = transaction_id + _ID_STEP
         self.balance += amount
         transaction = Transaction(
+            loginid=self.loginid,
             transaction_id=transaction_id,
             action=action,
             amount=amount,

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from services.simulator.clock import NANOSECONDS
 from services.simulator.deriv import offerings, quotes
 from services.simulator.deriv.errors import ApiError
 from services.simulator.deriv.limits import MAX_PROPOSAL_STREAMS
 from services.simulator.deriv.market import MAX_POINTS, Feed
 from services.simulator.deriv.session import Body, Request, Session, Stream
 from services.simulator.deriv.symbols import SYMBOLS
-from services.simulator.deriv.venue import Venue
+from services.simulator.deriv.venue import VENUE, Venue
 
 DEFAULT_COUNT: Final = 1000
 DEFAULT_GRANULARITY_SECS: Final = 60
@@ -24,8 +25,9 @@ def ping(venue: Venue, session: Session, request: Request) -> None:
 
 
 def time(venue: Venue, session: Session, request: Request) -> None:
-    """Answer the venue's epoch second."""
-    session.answer(request.envelope, "time", {"time": venue.now()})
+    """Answer the venue's epoch second; a fault may have made this clock jump."""
+    jump = venue.faults.clock_offset_ns(VENUE) // NANOSECONDS
+    session.answer(request.envelope, "time", {"time": venue.now() + jump})
 
 
 def website_status(venue: Venue, session: Session, request: Request) -> None:

@@ -61,7 +61,6 @@ def authorize(venue: Venue, session: Session, request: Request) -> None:
 
 def logout(venue: Venue, session: Session, request: Request) -> None:
     """Log the connection out; private streams end, the socket stays."""
-    session.forget_all(frozenset({"proposal_open_contract", "balance", "transaction"}))
     venue.log_out(session)
     session.answer(request.envelope, "logout", {"logout": 1})
 

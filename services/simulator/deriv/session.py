@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import uuid
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import msgspec
 
+from services.simulator.deriv.accounts import Account, Transaction
+from services.simulator.deriv.contracts import Contract
 from services.simulator.deriv.errors import ApiError
 from services.simulator.deriv.limits import CallMeter
+from services.simulator.deriv.market import Feed
+from services.simulator.faults.base import Cut, Send
 
 KEPT_PROPOSALS: Final = 200
 TOKEN_MASK: Final = "<not shown>"
@@ -60,18 +65,63 @@ def envelope_of(request: Mapping[str, Any]) -> Body:
     return envelope
 
 
+class Views(Protocol):
+    """How one of the venue's APIs shows what the venue itself pushes to its clients."""
+
+    def open_contract(self, contract: Contract, feed: Feed, now: int) -> Body:
+        """Return the value of `proposal_open_contract`, without its stream id."""
+
+    def transaction(self, entry: Transaction) -> Body:
+        """Return the value of `transaction`, without its stream id."""
+
+
+def _nothing(*_: object) -> None:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """How a connection may end: `cut` at once, `cut_within` in the middle of a frame, `close` after what waits."""
+
+    cut: Cut = _nothing
+    cut_within: Send = _nothing
+    close: Cut = _nothing
+
+
 class Session:
     """State of one connection; it ends with it: ids of streams and proposals mean nothing to another."""
 
-    def __init__(self, send: Callable[[bytes], None], meter: CallMeter) -> None:
-        """`send` queues one text frame, in order, without blocking."""
-        self._send = send
-        self._encode = msgspec.json.Encoder().encode
+    def __init__(
+        self, line: Callable[[str], Send], ends: Ends, meter: CallMeter, account: Account, views: Views
+    ) -> None:
+        """`line` gives the way out of a channel ("data", "trade"): it queues a text frame, in order, not blocking.
+
+        `account` is whose contracts the connection may see once it is logged in.
+        """
+        self._line = line
+        self.send = line("data")
+        self.ends = ends
         self.meter = meter
+        self.account = account
+        self.views = views
+        self._encode = msgspec.json.Encoder().encode
+        self._held: tuple[Body, list[bytes]] | None = None
         self.loginid: str | None = None
         self.streams: dict[str, Stream] = {}
         self.proposals: OrderedDict[str, Mapping[str, Any]] = OrderedDict()
         self.follows_all_contracts: Body | None = None
+
+    def log_in(self, meter: CallMeter) -> None:
+        """Act for the account from here on; calls count with all others of its user."""
+        self.loginid = self.account.loginid
+        self.meter = meter
+        self.send = self._line("trade")
+
+    def log_out(self, meter: CallMeter) -> None:
+        """Be anonymous again: private streams end, the connection stays."""
+        self.forget_all(PRIVATE_STREAMS)
+        self.loginid = None
+        self.meter = meter
 
     # --- answers -----------------------------------------------------------------------------------------------
 
@@ -80,11 +130,28 @@ class Session:
         message = {**body, **envelope, "msg_type": msg_type}
         if stream is not None:
             message["subscription"] = {"id": stream.id}
-        self._send(self._encode(message))
+        self._deliver(envelope, message)
 
     def refuse(self, envelope: Body, msg_type: str, error: ApiError) -> None:
         """Send an error answer."""
-        self._send(self._encode({"error": error.payload(), **envelope, "msg_type": msg_type}))
+        self._deliver(envelope, {"error": error.payload(), **envelope, "msg_type": msg_type})
+
+    def _deliver(self, envelope: Body, message: Body) -> None:
+        frame = self._encode(message)
+        if self._held is not None and self._held[0] is envelope:
+            self._held[1].append(frame)
+        else:
+            self.send(frame)
+
+    @contextmanager
+    def holding(self, envelope: Body) -> Iterator[list[bytes]]:
+        """Collect the answers to one request instead of sending them; all else goes out as ever."""
+        frames: list[bytes] = []
+        self._held = (envelope, frames)
+        try:
+            yield frames
+        finally:
+            self._held = None
 
     def update(self, stream: Stream) -> None:
         """Send the next update of a stream if it has one; a stream that fails says why and ends."""
@@ -127,4 +194,5 @@ class Session:
             self.proposals.popitem(last=False)
 
 
+PRIVATE_STREAMS: Final = frozenset({"proposal_open_contract", "balance", "transaction"})
 ALL_CONTRACTS: Final = ("proposal_open_contract", "all")

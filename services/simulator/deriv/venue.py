@@ -1,8 +1,8 @@
-"""The venue itself: one market, one account, the connections, and the second that drives them all."""
+"""The venue itself: one market, its accounts, the connections, and the second that drives them all."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Set
 from decimal import Decimal
 from typing import Final
 
@@ -12,13 +12,15 @@ from services.simulator.deriv.accounts import Account, Transaction
 from services.simulator.deriv.contracts import Contract
 from services.simulator.deriv.limits import QUOTAS, CallMeter, Quota
 from services.simulator.deriv.market import Feed, Market
-from services.simulator.deriv.session import Body, Session, Stream
+from services.simulator.deriv.session import Body, Ends, Session, Stream, Views
 from services.simulator.deriv.terms import Terms
+from services.simulator.faults.base import Faults, NoFaults, Send
 from services.simulator.record import Record
 
 VENUE: Final = "deriv"
 # Clients of a venue that slept see the present, not a burst of the past; history has what they missed.
 MAX_LATE_SECS: Final = 60
+MARKET: Final = frozenset({"ticks", "candles"})
 
 
 class Venue:
@@ -32,44 +34,60 @@ class Venue:
         clock: VenueClock,
         token: str,
         quotas: dict[str, Quota] = QUOTAS,
+        *,
+        faults: Faults | None = None,
+        real: Account | None = None,
     ) -> None:
-        """`market` must stand at the present second; contracts the account kept are stepped up to it."""
+        """`market` must stand at the present second; contracts the accounts kept are stepped up to it.
+
+        `account` is the demo account that both APIs share, `real` one that only the Options API knows.
+        """
         self.market = market
         self.account = account
+        self.accounts = (account,) if real is None else (account, real)
+        self.faults: Faults = faults or NoFaults()
         self.record = record
         self.clock = clock
         self.token = token
         self.quotas = quotas
-        self.sessions: set[Session] = set()
+        self.sessions: dict[Session, None] = {}  # in order of connecting, so that faults strike the same way again
         self._watched: set[str] = set()
         self._user_meter = CallMeter(quotas)
-        for contract in tuple(account.open.values()):
-            account.catch_up(contract, market.present)
+        for each in self.accounts:
+            for contract in tuple(each.open.values()):
+                each.catch_up(contract, market.present)
         self._settle()
 
     def now(self) -> int:
         """Return the venue's epoch second."""
         return self.clock.now_ns() // NANOSECONDS
 
-    def connect(self, send: Callable[[bytes], None]) -> Session:
-        """Open a session; `send` queues one text frame."""
-        session = Session(send, CallMeter(self.quotas))
-        self.sessions.add(session)
+    def connect(
+        self, send: Send, ends: Ends | None = None, account: Account | None = None, shown: Views = views
+    ) -> Session:
+        """Open a session for an account (the demo one unless given); `send` queues one text frame."""
+        ends = ends or Ends()
+        session = Session(
+            lambda channel: self.faults.line(VENUE, channel, send, ends.cut),
+            ends,
+            CallMeter(self.quotas),
+            account or self.account,
+            shown,
+        )
+        self.sessions[session] = None
         return session
 
     def disconnect(self, session: Session) -> None:
         """Forget a session and its streams."""
-        self.sessions.discard(session)
+        self.sessions.pop(session, None)
 
     def log_in(self, session: Session) -> None:
         """Make a session act for the account; its calls then count with all others of that user."""
-        session.loginid = self.account.loginid
-        session.meter = self._user_meter
+        session.log_in(self._user_meter)
 
     def log_out(self, session: Session) -> None:
-        """Make a session anonymous again."""
-        session.loginid = None
-        session.meter = CallMeter(self.quotas)
+        """Make a session anonymous again; its private streams end."""
+        session.log_out(CallMeter(self.quotas))
 
     def watch(self, symbol: str) -> None:
         """Keep the truth record of a symbol from here on, because someone has subscribed to it."""
@@ -88,17 +106,31 @@ class Venue:
         ticked = {feed.symbol.name: feed for feed in self.market.advance(second)}
         for name in self._watched & ticked.keys():
             self._write_tick(ticked[name])
-        for contract in self.account.open.values():
-            feed = ticked.get(contract.terms.symbol)
-            if feed is not None:
-                contract.on_tick(feed.last())
-            contract.on_second(second)
+        for account in self.accounts:
+            for contract in account.open.values():
+                feed = ticked.get(contract.terms.symbol)
+                if feed is not None:
+                    contract.on_tick(feed.last())
+                contract.on_second(second)
         self._settle()
         if streaming:
-            for session in self.sessions:
-                for stream in tuple(session.streams.values()):
-                    if stream.symbol in ticked:
-                        session.update(stream)
+            self._stream(ticked.keys())
+
+    def _stream(self, ticked: Set[str]) -> None:
+        """Bring every stream of the symbols that ticked up to date; faults may swallow a symbol's tick, or all fills."""
+        lost = {name for name in sorted(ticked & self._watched) if self._swallows(name)}
+        silent = self.faults.silent(VENUE, "fills")
+        for session in self.sessions:
+            for stream in tuple(session.streams.values()):
+                swallowed = (
+                    silent if stream.contract_id is not None else stream.kind in MARKET and stream.symbol in lost
+                )
+                if stream.symbol in ticked and not swallowed:
+                    session.update(stream)
+
+    def _swallows(self, symbol: str) -> bool:
+        skipped = self.faults.skips(VENUE, symbol)
+        return skipped or self.faults.silent(VENUE, symbol)
 
     def _write_tick(self, feed: Feed) -> None:
         tick = feed.last()
@@ -107,19 +139,21 @@ class Venue:
 
     # --- contracts ---------------------------------------------------------------------------------------------
 
-    def buy(self, terms: Terms) -> Transaction:
+    def buy(self, terms: Terms, account: Account | None = None) -> Transaction:
         """Buy a contract; the journal has it before this returns. Raises ApiError (balance) or OSError (disk)."""
-        return self._recorded(self.account.buy(terms), "buy")
+        return self._recorded((account or self.account).buy(terms), "buy")
 
     def close(self, contract: Contract, status: str, price: Decimal, time: int, kind: str = "sell") -> Transaction:
         """Pay out a contract: `kind` sell for a client's sale, settle for the venue's own."""
-        return self._recorded(self.account.close(contract, status, price, time), kind)
+        owner = next(account for account in self.accounts if contract.contract_id in account.contracts)
+        return self._recorded(owner.close(contract, status, price, time), kind)
 
     def _settle(self) -> None:
-        for contract in tuple(self.account.open.values()):
-            due = contract.settlement(self.market.present)
-            if due is not None:
-                self.announce(self.close(contract, *due, kind="settle"))
+        for account in self.accounts:
+            for contract in tuple(account.open.values()):
+                due = contract.settlement(self.market.present)
+                if due is not None:
+                    self.announce(self.close(contract, *due, kind="settle"))
 
     def _recorded(self, entry: Transaction, kind: str) -> Transaction:
         self.record.write(
@@ -131,23 +165,28 @@ class Venue:
             contract_id=entry.contract.contract_id,
             amount=str(entry.amount),
             balance=str(entry.balance),
+            account=entry.loginid,
         )
         return entry
 
     def announce(self, entry: Transaction) -> None:
-        """Tell every logged-in connection of a transaction, on the streams it follows."""
+        """Tell every connection logged in to its account of a transaction, on the streams it follows."""
         closed = entry.action == "sell"
+        silent = self.faults.silent(VENUE, "fills")
         for session in self.sessions:
+            if session.loginid != entry.loginid:
+                continue
             for stream in tuple(session.streams.values()):
-                if stream.kind == "transaction":
-                    body = {**views.transaction(entry), "id": stream.id}
+                if stream.kind == "transaction" and not silent:
+                    body = {**session.views.transaction(entry), "id": stream.id}
                     session.answer(stream.envelope, "transaction", {"transaction": body}, stream)
                 elif stream.kind == "balance":
                     session.update(stream)
                 elif closed and stream.contract_id == entry.contract.contract_id:
-                    session.update(stream)
+                    if not silent:
+                        session.update(stream)
                     session.forget(stream.id)
-            if not closed and session.follows_all_contracts is not None:
+            if not closed and not silent and session.follows_all_contracts is not None:
                 self.follow_contract(session, entry.contract, session.follows_all_contracts)
 
     def follow_contract(self, session: Session, contract: Contract, envelope: Body) -> Stream:
@@ -161,7 +200,9 @@ class Venue:
         feed = self.market.feeds[contract.terms.symbol]
 
         def render() -> Body:
-            return {"proposal_open_contract": {**views.open_contract(contract, feed, self.now()), "id": stream.id}}
+            return {
+                "proposal_open_contract": {**session.views.open_contract(contract, feed, self.now()), "id": stream.id}
+            }
 
         stream = Stream(
             kind="proposal_open_contract",
