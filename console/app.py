@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from console.context import fail, run, settings_or_fail
+from console.context import fail, run, run_now, settings_or_fail
 
 app = typer.Typer(
     name="conclave",
@@ -86,11 +86,12 @@ def simulate(
     key: Annotated[str | None, typer.Option(help="Binance API key to accept.")] = None,
     secret: Annotated[str | None, typer.Option(help="Its secret.")] = None,
     state: Annotated[Path | None, typer.Option(help="Folder that keeps the market across restarts.")] = None,
+    faults: Annotated[Path | None, typer.Option(help="YAML plan of what shall go wrong; see docs/venues.md.")] = None,
 ) -> None:
     """Run the exchange simulator alone: Deriv v3 and Binance Spot on localhost; prints URLs, tokens and keys."""
     from console.simulate import run_simulator
 
-    run(run_simulator(deriv_port, binance_port, data, speed, seed, token, key, secret, state))
+    run(run_simulator(deriv_port, binance_port, data, speed, seed, token, key, secret, state, faults))
 
 
 @app.command()
@@ -211,6 +212,44 @@ def stop(
     from console.control import run_stop
 
     run(run_stop(flatten, reason, yes))
+
+
+secrets = typer.Typer(no_args_is_help=True, help="Credentials at rest: an encrypted store, opened by a key of yours.")
+app.add_typer(secrets, name="secrets")
+
+
+@secrets.command(name="new-key")
+def secrets_new_key(
+    out: Annotated[Path | None, typer.Option(help="Write it to this new file instead of the screen.")] = None,
+) -> None:
+    """Make a key for the encrypted store; set CONCLAVE_SECRETS_KEY to it, or CONCLAVE_SECRETS_KEY_FILE to the file."""
+    from console.vault import run_new_key
+
+    run_now(run_new_key, out)
+
+
+@secrets.command(name="set")
+def secrets_set(name: Annotated[str, typer.Argument(help="For example DERIV_TOKEN.")]) -> None:
+    """Keep a secret, encrypted; asks for it without showing it, or reads one line from a pipe."""
+    from console.vault import run_set
+
+    run_now(run_set, name)
+
+
+@secrets.command(name="list")
+def secrets_list() -> None:
+    """Names of what is kept; never values."""
+    from console.vault import run_list
+
+    run_now(run_list)
+
+
+@secrets.command(name="remove")
+def secrets_remove(name: Annotated[str, typer.Argument()]) -> None:
+    """Forget one secret."""
+    from console.vault import run_remove
+
+    run_now(run_remove, name)
 
 
 @app.command()

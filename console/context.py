@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
@@ -36,8 +36,13 @@ def fail(line: str, code: int = 1) -> NoReturn:
 
 def run(coro: Coroutine[Any, Any, T]) -> T:
     """Run a command's coroutine; known errors become one line and an exit code, 2 for configuration."""
+    return run_now(asyncio.run, coro)
+
+
+def run_now(work: Callable[..., T], *arguments: Any) -> T:
+    """The same for work that is done at once."""
     try:
-        return asyncio.run(coro)
+        return work(*arguments)
     except ConfigError as err:
         fail(str(err), 2)
     except (CommandError, StackError, BusError, SecretError, KeyProblem) as err:
