@@ -57,16 +57,40 @@ def database_url(var: Path, configured: str) -> str:
     return os.environ.get("DATABASE_URL") or configured or str(read_stack(var).get("database_url", ""))
 
 
-def venue_urls(var: Path, venue: str, endpoint: str, configured: dict[str, str]) -> dict[str, str]:
-    """URLs of a venue: the configured ones, else the running simulator's; {} = the venue's own."""
-    if configured or endpoint != "simulator":
+def venue_urls(var: Path, venue: str, endpoint: str, configured: dict[str, str], api: str = "") -> dict[str, str]:
+    """URLs of a venue that its own do not tell: the configured ones; at a simulator those of the running one too.
+
+    {} = the venue's own, or no simulator runs.
+    """
+    if endpoint != "simulator":
         return dict(configured)
-    simulator = _read(run_dir(var) / "simulator" / "simulator.json")
-    if venue == "deriv":
-        return {"ws": simulator["deriv_url"]} if "deriv_url" in simulator else {}
-    if "binance_rest_url" not in simulator:
-        return {}
-    return {"rest": simulator["binance_rest_url"], "ws": simulator["binance_ws_url"]}
+    return _simulator_urls(read_simulator(var), venue, api) | configured
+
+
+def read_simulator(var: Path) -> dict[str, Any]:
+    """What the running simulator says of itself, {} when none has been started here."""
+    return _read(run_dir(var) / "simulator" / "simulator.json")
+
+
+def simulator_credentials(var: Path) -> dict[str, str]:
+    """What opens the accounts of the running simulator; {} when none has been started here."""
+    facts = read_simulator(var)
+    return {name: str(facts[name]) for name in ("token", "key", "secret") if facts.get(name)}
+
+
+def _simulator_urls(facts: dict[str, Any], venue: str, api: str) -> dict[str, str]:
+    if venue == "deriv" and "deriv_url" in facts:
+        v3 = str(facts["deriv_url"])
+        if api != "options":
+            return {"ws": v3}
+        # Both of Deriv's APIs are served on one port.
+        options = v3.split("/websockets/", 1)[0] + "/trading/v1/options"
+        return {"ws": f"{options}/ws", "rest": options.replace("ws", "http", 1)}
+    if venue in ("binance", "ccxt:binance") and "binance_rest_url" in facts:
+        rest = str(facts["binance_rest_url"])
+        ws_api = rest.replace("http", "ws", 1) + "/ws-api/v3"
+        return {"rest": rest, "ws": facts["binance_ws_url"], "ws_api": facts.get("binance_ws_api_url", ws_api)}
+    return {}
 
 
 def _read(path: Path) -> dict[str, Any]:

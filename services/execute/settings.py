@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from decimal import Decimal
@@ -10,13 +9,15 @@ from pathlib import Path
 
 from libs.common import runtime
 from libs.common.chassis import FatalError
-from libs.common.secrets import read_secret
-from libs.common.settings import Settings, VenueSettings
+from libs.common.credentials import credentials_for
+from libs.common.secrets import SecretError
+from libs.common.settings import AccountSettings, Settings, VenueSettings
 from libs.core.fills.models import PaperCosts
 from libs.core.stages.execute_state import ExecuteAccount, ExecuteConfig
 from libs.core.types import Mode
 from libs.venues.base import Trading
-from libs.venues.registry import make_trading
+from libs.venues.credentials import Credentials
+from libs.venues.registry import is_real, make_trading
 
 CONFIRM = "CONCLAVE_CONFIRM_LIVE"
 """Set to 1 by `--confirm`: somebody has said that real orders may be sent."""
@@ -72,33 +73,29 @@ def live_tradings(settings: Settings, var: Path) -> dict[str, Trading]:
             "trading.mode is live, which sends real orders, and nobody confirmed it; "
             f"start with --confirm (or set {CONFIRM}=1), or set trading.mode to paper"
         )
-    made: dict[str, Trading] = {}
-    for account in settings.trading.accounts:
-        venue = venue_of(settings, account.venue)
-        urls = runtime.venue_urls(var, venue.name, venue.endpoint, venue.urls)
-        if venue.endpoint == "simulator" and not urls:
+    return {account.id: _trading(settings, account, var) for account in settings.trading.accounts}
+
+
+def _trading(settings: Settings, account: AccountSettings, var: Path) -> Trading:
+    venue = venue_of(settings, account.venue)
+    urls = runtime.venue_urls(var, venue.name, venue.endpoint, venue.urls, venue.api)
+    if venue.endpoint == "simulator":
+        if not urls:
             raise FatalError(f"account {account.id}: no simulator is running in {var}; start it with conclave up")
-        token = read_secret("DERIV_TOKEN", var) or (_simulator_token(var) if venue.endpoint == "simulator" else "")
-        try:
-            made[account.id] = make_trading(
-                venue.name,
-                api=venue.api,
-                endpoints=urls,
-                token=token,
-                currency=account.currency,
-                product=account.product,
-                duration=account.duration,
-                duration_unit=account.duration_unit,
-            )
-        except ValueError as err:
-            raise FatalError(f"account {account.id}: {err}") from None
-    return made
-
-
-def _simulator_token(var: Path) -> str:
-    """The token that the running simulator made for itself."""
+        if is_real(venue.name, urls):
+            raise FatalError(f"account {account.id}: data.venues.urls of {venue.name} are real; set endpoint: live")
     try:
-        facts = json.loads((runtime.run_dir(var) / "simulator" / "simulator.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return ""
-    return str(facts.get("token", "")) if isinstance(facts, dict) else ""
+        return make_trading(
+            venue.name,
+            api=venue.api,
+            endpoint=venue.endpoint,
+            endpoints=urls,
+            credentials=Credentials(**credentials_for(venue, var)),
+            currency=account.currency,
+            product=account.product,
+            duration=account.duration,
+            duration_unit=account.duration_unit,
+            simulator=venue.endpoint == "simulator",
+        )
+    except (ValueError, SecretError) as err:
+        raise FatalError(f"account {account.id}: {err}") from None

@@ -50,7 +50,7 @@ class FeaturePath:
         gate = asyncio.Semaphore(TOGETHER)
         await asyncio.gather(*(self._warm_up(key, store, gate) for key in list(self.waiting)))
         subjects = [
-            f"md.bar.{interval_token(interval)}.{entry.venue}.{token(entry.symbol)}"
+            f"md.bar.{interval_token(interval)}.{token(entry.venue)}.{token(entry.symbol)}"
             for entry in self._config.symbols
             for interval in entry.intervals_s
         ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from libs.common.bus import Bus
 from libs.common.store import Store, StoreError
-from libs.core.types import Bar, HistoryRequest, Warmup, stable_id
+from libs.core.types import Bar, HistoryRequest, Warmup, stable_id, token
 
 REQUEST_S = 20.0
 
@@ -24,7 +24,7 @@ async def history(bus: Bus, store: Store | None, venue: str, symbol: str, interv
         interval_s=interval_s,
         count=count,
     )
-    answer = await bus.request(f"req.history.{venue}", request, REQUEST_S)
+    answer = await bus.request(f"req.history.{token(venue)}", request, REQUEST_S)
     bars = [bar for bar in answer if isinstance(bar, Bar)]
     if len(bars) < count and store is not None:
         bars = await _stored(store, bars, key, count) + bars

@@ -23,6 +23,7 @@ from libs.core.types import (
     Trade,
     VenueClock,
     stable_id,
+    token,
 )
 from libs.venues.base import Level
 from services.ingest.letters import DeadLetters
@@ -312,5 +313,5 @@ class VenueHandlers:
         state = self.states.get(symbol)
         if state is not None:
             state.counts.rejected += 1
-        subject = state.subject if state is not None else f"md.{self.venue}"
+        subject = state.subject if state is not None else f"md.{token(self.venue)}"
         self.letters.put(subject, payload, reason, self._clocks.now(self.venue))

@@ -6,10 +6,13 @@ from dataclasses import dataclass
 
 from libs.common import runtime
 from libs.common.chassis import FatalError
+from libs.common.credentials import credentials_for
+from libs.common.secrets import SecretError
 from libs.common.settings import Settings
 from libs.common.settings.model import VenueSettings
 from libs.core.types import MILLISECOND, Nanos, interval_seconds
 from libs.venues.base import MarketData
+from libs.venues.credentials import Credentials
 from libs.venues.registry import make_market_data
 
 
@@ -43,24 +46,18 @@ class IngestSettings:
 
 
 def endpoints_of(settings: Settings, venue: VenueSettings) -> dict[str, str]:
-    """Where `venue` is reached; {} means the venue's own addresses.
+    """Addresses of `venue` in place of its own; {} means its own.
 
     Raises:
-        FatalError: a simulator is configured and none runs, or a testnet without addresses.
+        FatalError: a simulator is configured and none runs.
     """
-    urls = runtime.venue_urls(settings.platform.var, venue.name, venue.endpoint, venue.urls)
-    if urls:
-        return urls
-    if venue.endpoint == "simulator":
+    urls = runtime.venue_urls(settings.platform.var, venue.name, venue.endpoint, venue.urls, venue.api)
+    if not urls and venue.endpoint == "simulator":
         raise FatalError(
             f"{venue.name}: endpoint is simulator and none runs under {settings.platform.var}; "
             "start one (conclave up, conclave simulate), set urls, or endpoint: live"
         )
-    if venue.endpoint == "testnet":
-        raise FatalError(f"{venue.name}: endpoint testnet needs its addresses in data.venues.urls")
-    if venue.name == "deriv":
-        return {"ws": f"wss://ws.derivws.com/websockets/v3?app_id={venue.app_id}"}
-    return {}
+    return urls
 
 
 def connect(settings: Settings, venue: VenueSettings) -> MarketData:
@@ -73,9 +70,11 @@ def connect(settings: Settings, venue: VenueSettings) -> MarketData:
         return make_market_data(
             venue.name,
             api=venue.api,
+            endpoint=venue.endpoint,
             endpoints=endpoints_of(settings, venue),
             simulator=venue.endpoint == "simulator",
             kline_intervals=IngestSettings.of(settings).intervals_s,
+            credentials=Credentials(**credentials_for(venue, settings.platform.var)),
         )
-    except ValueError as err:
+    except (ValueError, SecretError) as err:
         raise FatalError(f"{venue.name}: {err}") from err

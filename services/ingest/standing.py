@@ -42,7 +42,7 @@ async def read_standing(bus: Bus, state: SymbolState, now: Nanos) -> Standing | 
     # A clock that lies before what was published is another time line: a recording played again.
     if not ticks.ts_event - CLOCK_SLACK <= now <= ticks.ts_event + RESUME:
         return None
-    subject = f"md.bar.{interval_token(state.builder.base // SECOND)}.{state.venue}.{token(state.symbol)}"
+    subject = f"md.bar.{interval_token(state.builder.base // SECOND)}.{token(state.venue)}.{token(state.symbol)}"
     last_bar = await bus.last(subject)
     if last_bar is None or not isinstance(last_bar.event, Bar):
         since = await _prints(bus, state, last_ticks.stream_ns, 0)
@@ -72,7 +72,7 @@ async def read_kline_standing(bus: Bus, state: SymbolState, intervals_s: Sequenc
     last_ticks = await bus.last(state.subject)
     printed_ns = last_ticks.stream_ns if last_ticks else 0
     for interval_s in intervals_s:
-        last = await bus.last(f"md.bar.{interval_token(interval_s)}.{state.venue}.{token(state.symbol)}")
+        last = await bus.last(f"md.bar.{interval_token(interval_s)}.{token(state.venue)}.{token(state.symbol)}")
         if last is None or not isinstance(last.event, Bar) or not last.event.flags & BarFlag.VENUE:
             continue
         if last.stream_ns < printed_ns:

@@ -97,7 +97,7 @@ def new_state(venue: str, symbol: str, settings: IngestSettings) -> SymbolState:
         flow=BookFlow(venue, symbol, settings.book_levels),
         health=HealthScore(),
         klines=KlineDesk(venue, symbol),
-        subject=f"md.tick.{venue}.{token(symbol)}",
+        subject=f"md.tick.{token(venue)}.{token(symbol)}",
     )
     state.hold()
     return state

@@ -12,7 +12,7 @@ import structlog
 
 from libs.common.bus import BusError
 from libs.common.chassis import Chassis, FatalError
-from libs.core.types import Event, Instrument, encode
+from libs.core.types import Event, Instrument, encode, token
 from libs.venues.base import MarketData, VenueError, VenueRefused, VenueUnavailable
 from services.ingest import metrics
 from services.ingest.handlers import FUTURE, VenueHandlers
@@ -77,8 +77,8 @@ class VenueFeed:
         """
         await self._first_instruments()
         bus = self._chassis.bus
-        await bus.serve(f"req.history.{self.name}", self._history.answer)
-        await bus.serve(f"req.instruments.{self.name}", self._answer_instruments)
+        await bus.serve(f"req.history.{token(self.name)}", self._history.answer)
+        await bus.serve(f"req.instruments.{token(self.name)}", self._answer_instruments)
         self._open_stream()
         for state in self.states:
             self._refill.begin(state)
@@ -232,5 +232,8 @@ class VenueFeed:
 
 def kv_key(venue: str, symbol: str) -> str:
     """The key of an instrument in the bucket: what a bucket's key may not hold is written =XX."""
-    safe = re.sub(r"[^-_a-zA-Z0-9]", lambda match: "".join(f"={byte:02X}" for byte in match[0].encode()), symbol)
-    return f"{venue}.{safe}"
+    return f"{_key_token(venue)}.{_key_token(symbol)}"
+
+
+def _key_token(text: str) -> str:
+    return re.sub(r"[^-_a-zA-Z0-9]", lambda match: "".join(f"={byte:02X}" for byte in match[0].encode()), text)

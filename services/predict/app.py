@@ -16,7 +16,7 @@ from libs.core.agents import Series
 from libs.core.agents import warm_kernels as warm_agents
 from libs.core.features import warm_kernels
 from libs.core.stages.predict import PredictStage
-from libs.core.types import SECOND, Bar, HistoryRequest, Warmup, interval_token, stable_id
+from libs.core.types import SECOND, Bar, HistoryRequest, Warmup, interval_token, stable_id, token
 from services.predict import metrics, state
 from services.predict.handlers import Handlers
 from services.predict.settings import predict_config
@@ -124,7 +124,7 @@ class PredictApp:
         )
         while True:
             try:
-                bars = await self._bus.request(f"req.history.{series.venue}", request, HISTORY_TIMEOUT_S)
+                bars = await self._bus.request(f"req.history.{token(series.venue)}", request, HISTORY_TIMEOUT_S)
             except BusError as err:
                 self._waiting[_name(series)] = f"history of {_name(series)}: {err}"
                 await asyncio.sleep(RETRY_S)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
+import re
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
@@ -20,7 +22,28 @@ def _interval(text: str) -> str:
     return text
 
 
+APIS: Final[dict[str, tuple[str, ...]]] = {
+    "deriv": ("v3", "options"),
+    "binance": ("spot",),
+    "alpaca": ("stocks",),
+    "ccxt": ("spot",),
+}
+"""Venue to the wire protocols that it speaks, the usual one first."""
+
+
+def _venue(name: str) -> str:
+    if name in APIS and name != "ccxt":
+        return name
+    library, _, exchange = name.partition(":")
+    if library == "ccxt" and re.fullmatch(r"[a-z0-9]+", exchange):
+        return name
+    near = difflib.get_close_matches(name, APIS, n=1)
+    hint = f" (did you mean {near[0]!r}?)" if near else ""
+    raise ValueError(f"must be deriv, binance, alpaca or ccxt:<exchange id>, for example ccxt:kraken{hint}")
+
+
 Interval = Annotated[str, AfterValidator(_interval)]
+VenueName = Annotated[str, AfterValidator(_venue)]
 Fraction = Annotated[Decimal, Field(gt=0, le=1)]
 Seconds = Annotated[float, Field(gt=0)]
 
@@ -33,14 +56,24 @@ class SymbolSettings(_Section):
 
 
 class VenueSettings(_Section):
-    """One venue. `endpoint` simulator (found or started through var/), live (the venue itself) or testnet."""
+    """One venue. `endpoint` simulator (found or started through var/), live (the venue itself) or testnet.
 
-    name: Literal["deriv", "binance"]
-    api: Literal["v3", "options", "spot"] = "v3"
+    testnet is the venue's play money: Binance's testnet, Alpaca's paper trading, a demo account at Deriv.
+    """
+
+    name: VenueName
+    api: str = Field("", description="the venue's wire protocol; empty = its usual one")
     endpoint: Literal["simulator", "live", "testnet"] = "simulator"
-    urls: dict[str, str] = Field(default_factory=dict, description="overrides of the endpoint's URLs: ws, rest")
-    app_id: int = 1089
+    urls: dict[str, str] = Field(default_factory=dict, description="overrides of the endpoint's URLs: ws, rest, ...")
+    app_id: str = Field("", coerce_numbers_to_str=True, description="Deriv: your registered application")
     symbols: tuple[SymbolSettings, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _speaks_its_api(self) -> VenueSettings:
+        known = APIS[self.name.partition(":")[0]]
+        if self.api and self.api not in known:
+            raise ValueError(f"api {self.api!r} is not spoken by {self.name}; it has: {', '.join(known)}")
+        return self
 
 
 class DataSettings(_Section):
@@ -104,7 +137,7 @@ class AccountSettings(_Section):
     """One account: all limits hold per account, in its own currency."""
 
     id: str = Field(pattern=r"^[A-Za-z0-9_-]{1,40}$")
-    venue: Literal["deriv", "binance"]
+    venue: VenueName
     currency: str = Field(pattern=r"^[A-Z]{3,6}$")
     capital: Decimal = Field(Decimal(10_000), gt=0, description="paper capital")
     product: Literal["multiplier", "rise_fall"] = Field("multiplier", description="Deriv, live: what is bought")
@@ -139,6 +172,7 @@ class TradingSettings(_Section):
     paper: PaperSettings = PaperSettings()
     permit_ttl_s: Seconds = Field(5.0, description="data time for which a permit is valid")
     equity_every_s: Seconds = Field(5.0, description="data time between two account states without a fill")
+    reconcile_every_s: Seconds = Field(60.0, description="live: the ledger is compared with the venue this often")
 
 
 class RiskSettings(_Section):

@@ -24,6 +24,7 @@ from libs.core.types import (
     stable_id,
 )
 from libs.venues.base import Trading, VenueRefused, VenueUnavailable, VenueUnresolved
+from libs.venues.credentials import Credentials
 from libs.venues.registry import make_trading
 
 SPOT = 100.25
@@ -235,7 +236,7 @@ def url_of(venue: Any) -> str:
 
 @pytest.fixture
 async def trading(desk: Desk) -> AsyncIterator[Trading]:
-    trading = make_trading("deriv", endpoints={"ws": url_of(desk.venue)}, token="good-token")
+    trading = make_trading("deriv", endpoints={"ws": url_of(desk.venue)}, credentials=Credentials(token="good-token"))
     yield trading
     await trading.aclose()
 
@@ -262,7 +263,11 @@ async def test_the_buy_s_price_cap_is_the_ask_never_above_the_stake(desk: Desk, 
 
 async def test_rise_and_fall_asks_for_a_duration(desk: Desk) -> None:
     trading = make_trading(
-        "deriv", endpoints={"ws": url_of(desk.venue)}, token="good-token", product="rise_fall", duration=5
+        "deriv",
+        endpoints={"ws": url_of(desk.venue)},
+        credentials=Credentials(token="good-token"),
+        product="rise_fall",
+        duration=5,
     )
     await trading.submit(order(Side.SELL), INSTRUMENT)
     await trading.aclose()
@@ -352,7 +357,7 @@ async def test_an_unresolved_buy_that_happened_is_found_in_the_books(
 
 async def test_an_unresolved_buy_that_settled_meanwhile_is_found_in_the_statement(desk: Desk, trading: Trading) -> None:
     await trading.submit(order(intent="someone-else"), INSTRUMENT)
-    fresh = make_trading("deriv", endpoints={"ws": url_of(desk.venue)}, token="good-token")
+    fresh = make_trading("deriv", endpoints={"ws": url_of(desk.venue)}, credentials=Credentials(token="good-token"))
     desk.end(700, sell_price=0.0, status="lost")
     found = await fresh.resolve(order(intent="after-a-restart"))
     await fresh.aclose()
@@ -378,7 +383,7 @@ async def test_someone_else_s_contract_is_not_taken_for_ours(
     desk: Desk, trading: Trading, different: dict[str, Any]
 ) -> None:
     await trading.submit(order(intent="theirs"), INSTRUMENT)
-    fresh = make_trading("deriv", endpoints={"ws": url_of(desk.venue)}, token="good-token")
+    fresh = make_trading("deriv", endpoints={"ws": url_of(desk.venue)}, credentials=Credentials(token="good-token"))
     found = await fresh.resolve(order(intent="ours", **different))
     await fresh.aclose()
     assert not found
@@ -387,7 +392,7 @@ async def test_someone_else_s_contract_is_not_taken_for_ours(
 async def test_two_possible_traces_stay_unknown(desk: Desk, trading: Trading) -> None:
     await trading.submit(order(intent="a"), INSTRUMENT)
     await trading.submit(order(intent="b"), INSTRUMENT)
-    fresh = make_trading("deriv", endpoints={"ws": url_of(desk.venue)}, token="good-token")
+    fresh = make_trading("deriv", endpoints={"ws": url_of(desk.venue)}, credentials=Credentials(token="good-token"))
     assert await fresh.resolve(order(intent="c", sent_s=time.time() - 1)) is None
     await fresh.aclose()
 
@@ -465,7 +470,7 @@ async def test_balance_and_open_positions(desk: Desk, trading: Trading) -> None:
 
 
 async def test_a_bad_token_is_refused_with_what_to_do(desk: Desk) -> None:
-    trading = make_trading("deriv", endpoints={"ws": url_of(desk.venue)}, token="bad")
+    trading = make_trading("deriv", endpoints={"ws": url_of(desk.venue)}, credentials=Credentials(token="bad"))
     with pytest.raises(VenueRefused, match="DERIV_TOKEN"):
         await trading.balance()
     await trading.aclose()

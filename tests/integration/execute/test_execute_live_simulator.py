@@ -34,6 +34,7 @@ from libs.core.types import (
     stable_id,
 )
 from libs.venues.base import Trading
+from libs.venues.credentials import Credentials
 from libs.venues.registry import make_market_data, make_trading
 from services.execute import metrics
 from services.simulator.app import Simulator
@@ -56,7 +57,11 @@ class House:
     def trading(self, **product: Any) -> dict[str, Trading]:
         """A fresh order adapter."""
         urls = {"ws": self.facts["deriv_url"]}
-        return {ACCOUNT: make_trading("deriv", endpoints=urls, token=self.facts["token"], **product)}
+        return {
+            ACCOUNT: make_trading(
+                "deriv", endpoints=urls, credentials=Credentials(token=self.facts["token"]), **product
+            )
+        }
 
     async def process(self, die_at: int = 0, reached: bool = False, **product: Any) -> Process:
         """A started executor."""

@@ -27,6 +27,7 @@ from libs.core.types import (
     Side,
 )
 from libs.venues.base import MarketData, VenueRefused
+from libs.venues.credentials import Credentials
 from libs.venues.registry import make_market_data, make_trading
 from services.simulator.app import Simulator
 from services.simulator.settings import SimulatorOptions
@@ -245,7 +246,9 @@ async def test_a_multiplier_is_bought_watched_and_sold(side: Side) -> None:
     async with simulator() as facts:
         adapter = deriv(facts)
         (instrument,) = await adapter.instruments(["1HZ100V"])
-        trading = make_trading("deriv", endpoints={"ws": facts["deriv_url"]}, token=facts["token"])
+        trading = make_trading(
+            "deriv", endpoints={"ws": facts["deriv_url"]}, credentials=Credentials(token=facts["token"])
+        )
         cash, currency = await trading.balance()
         acknowledged, filled = await trading.submit(entry(instrument, side), instrument)
         held = await trading.open_positions()
@@ -275,7 +278,11 @@ async def test_a_rise_of_five_ticks_settles_by_itself() -> None:
         adapter = deriv(facts)
         (instrument,) = await adapter.instruments(["1HZ100V"])
         trading = make_trading(
-            "deriv", endpoints={"ws": facts["deriv_url"]}, token=facts["token"], product="rise_fall", duration=5
+            "deriv",
+            endpoints={"ws": facts["deriv_url"]},
+            credentials=Credentials(token=facts["token"]),
+            product="rise_fall",
+            duration=5,
         )
         cash, _ = await trading.balance()
         acknowledged, _ = await trading.submit(entry(instrument, Side.BUY), instrument)

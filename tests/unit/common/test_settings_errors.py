@@ -36,7 +36,11 @@ def test_the_example_is_valid_and_documents_every_setting() -> None:
     ("change", "said"),
     [
         ({"risk.cooldwn_s": 3}, ["risk.cooldwn_s", "did you mean 'cooldown_s'", "allowed here: risk_per_trade"]),
-        ({"data.venues.0.name": "derv"}, ["data.venues[0].name", "did you mean 'deriv'"]),
+        ({"data.venues.0.name": "derv"}, ["data.venues[0].name", "did you mean 'deriv'", "ccxt:<exchange id>"]),
+        ({"data.venues.0.name": "ccxt"}, ["data.venues[0].name", "for example ccxt:kraken"]),
+        ({"data.venues.0.name": "ccxt:Kra ken"}, ["data.venues[0].name", "not 'ccxt:Kra ken'"]),
+        ({"data.venues.0.api": "spot"}, ["data.venues[0]", "api 'spot' is not spoken by deriv", "v3, options"]),
+        ({"trading.accounts.0.venue": "kraken"}, ["trading.accounts[0].venue", "must be deriv, binance"]),
         ({"trading.paper.latency_ms": -1}, ["trading.paper.latency_ms", "greater than or equal to 0", "not -1"]),
         ({"risk.risk_per_trade": 1.5}, ["risk.risk_per_trade", "less than or equal to 1"]),
         ({"data.bar_intervals": ["7x"]}, ["data.bar_intervals[0]", "'7x' is no interval"]),
@@ -54,6 +58,12 @@ def test_a_mistake_is_named_with_its_place_and_remedy(
     assert str(file) in text
     for part in said:
         assert part in text
+
+
+def test_an_exchange_behind_ccxt_is_named_by_its_id(tmp_path: Path) -> None:
+    change = {"data.venues.1.name": "ccxt:kraken", "trading.accounts.1.venue": "ccxt:kraken"}
+    settings = load_settings(written(tmp_path, change))
+    assert settings.data.venues[1].name == settings.trading.accounts[1].venue == "ccxt:kraken"
 
 
 def test_every_mistake_is_told_at_once(tmp_path: Path) -> None:

@@ -86,11 +86,11 @@ def test_the_simulators_own_token_serves_the_simulator_only(tmp_path: Path, monk
         live_tradings(settings("live", mode="live", accounts=DERIV), tmp_path)
 
 
-def test_venues_that_take_no_orders_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_real_addresses_cannot_pass_for_a_simulator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(CONFIRM, "1")
-    simulator_in(tmp_path)
-    facts = {"binance_rest_url": "http://127.0.0.1:1", "binance_ws_url": "ws://127.0.0.1:1"}
-    (tmp_path / "run" / "simulator" / "simulator.json").write_text(json.dumps(facts))
-    accounts = (AccountSettings(id="b", venue="binance", currency="USDT"),)
-    with pytest.raises(FatalError, match="orders at binance are not supported"):
-        live_tradings(settings(mode="live", accounts=accounts), tmp_path)
+    monkeypatch.setenv("DERIV_TOKEN", "t")
+    plain = settings(mode="live", accounts=DERIV)
+    venue = plain.data.venues[0].model_copy(update={"urls": {"ws": "wss://ws.derivws.com/websockets/v3"}})
+    disguised = plain.model_copy(update={"data": plain.data.model_copy(update={"venues": (venue,)})})
+    with pytest.raises(FatalError, match="set endpoint: live"):
+        live_tradings(disguised, tmp_path)

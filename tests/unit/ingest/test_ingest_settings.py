@@ -40,15 +40,11 @@ def test_a_simulator_that_does_not_run_is_said_in_one_line_and_never_replaced_by
     assert "\n" not in str(caught.value)
 
 
-def test_a_testnet_needs_addresses(tmp_path: Path) -> None:
-    config = settings(tmp_path, "binance", api="spot", endpoint="testnet")
-    with pytest.raises(FatalError, match="testnet"):
-        endpoints_of(config, config.data.venues[0])
-
-
-def test_the_app_id_is_part_of_derivs_own_address(tmp_path: Path) -> None:
-    config = settings(tmp_path, endpoint="live", app_id=777)
-    assert endpoints_of(config, config.data.venues[0])["ws"].endswith("app_id=777")
+@pytest.mark.parametrize("endpoint", ["live", "testnet"])
+def test_the_venues_own_addresses_need_not_be_configured(tmp_path: Path, endpoint: str) -> None:
+    config = settings(tmp_path, "binance", api="spot", endpoint=endpoint)
+    assert endpoints_of(config, config.data.venues[0]) == {}
+    assert connect(config, config.data.venues[0]).name == "binance"
 
 
 def test_configured_addresses_win(tmp_path: Path) -> None:
@@ -68,3 +64,4 @@ def test_a_wrong_address_is_one_line(tmp_path: Path) -> None:
 )
 def test_instrument_keys_hold_only_what_a_bucket_allows(symbol: str, key: str) -> None:
     assert kv_key("binance", symbol) == key
+    assert kv_key("ccxt:binance", symbol) == key.replace("binance", "ccxt=3Abinance")
