@@ -76,14 +76,18 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NewList(msgspec.Struct, frozen=True, kw_only=True):
-    """An order list: kind oco, oto, otoco, opo or opoco, and the raw decimal-checked parameters by the venue's names."""
+    """An order list and its legs as orders; what the list says for all legs stands here.
+
+    kind and the names of its legs: oco (above, below), oto and opo (working, pending), otoco and opoco (working,
+    pending_above, pending_below). An OCO's side and quantity are repeated in both legs; opo legs have no quantity.
+    """
 
     kind: str
     symbol: str
     list_client_order_id: str | None = None
     new_order_resp_type: str | None = None
     self_trade_prevention_mode: str | None = None
-    legs: dict[str, dict[str, Any]]  # "above", "below", "working", "pending", ... -> parameters without the prefix
+    legs: dict[str, NewOrder]
 
 
 class Exchange(Protocol):
@@ -116,7 +120,12 @@ class Exchange(Protocol):
     def my_trades(self, account: int, symbol: str, order_id: int | None, page: Page) -> list[Answer]: ...
     def place_list(self, account: int, new: NewList) -> Answer: ...
     def cancel_list(
-        self, account: int, symbol: str, list_id: int | None, list_client_order_id: str | None
+        self,
+        account: int,
+        symbol: str,
+        list_id: int | None,
+        list_client_order_id: str | None,
+        new_client_order_id: str | None = None,
     ) -> Answer: ...
     def order_list(self, account: int, list_id: int | None, list_client_order_id: str | None) -> Answer: ...
     def all_order_lists(self, account: int, page: Page) -> list[Answer]: ...
@@ -124,7 +133,9 @@ class Exchange(Protocol):
     def account(self, account: int, *, omit_zero: bool) -> Answer: ...
     def commission(self, account: int, symbol: str) -> Answer: ...
     def my_filters(self, account: int, symbol: str) -> Answer: ...
-    def prevented_matches(self, account: int, symbol: str, order_id: int | None, page: Page) -> list[Answer]: ...
+    def prevented_matches(
+        self, account: int, symbol: str, order_id: int | None, page: Page, prevented_match_id: int | None = None
+    ) -> list[Answer]: ...
     def amendments(self, account: int, symbol: str, order_id: int, page: Page) -> list[Answer]: ...
     def order_counts(self, account: int) -> list[Answer]:
         """The ORDERS rate limits with their counts (unfilled order count), as rateLimit/order answers."""
@@ -132,3 +143,9 @@ class Exchange(Protocol):
     def reference_price(self, symbol: str) -> Answer: ...
     def deposit(self, account: int, asset: str, amount: Decimal) -> None:
         """Move money in (negative: out) from outside, as a transfer does: balanceUpdate and account position."""
+
+    def silent(self, account: int) -> bool:
+        """Whether the "fills" fault holds this account: one partial fill was told, and nothing may be told since.
+
+        Its events are held back here already; the wire keeps the answers of trading calls back.
+        """
