@@ -7,10 +7,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from console.context import CommandError
+from console.context import CommandError, fail
 from console.dashboard import make_console
 from services.simulator.app import SimulatorFailed, serve
 from services.simulator.binance.feed import DataError
+from services.simulator.faults.plan import PlanError
 from services.simulator.settings import SimulatorOptions
 from services.simulator.state import SimulatorStateError
 
@@ -25,8 +26,9 @@ async def run_simulator(
     key: str | None,
     secret: str | None,
     state: Path | None,
+    faults: Path | None,
 ) -> None:
-    """Run until Ctrl-C or SIGTERM."""
+    """Run until Ctrl-C or SIGTERM; a plan of faults that cannot be used ends it with exit code 2."""
     given: dict[str, Any] = {
         "deriv_port": deriv_port,
         "binance_port": binance_port,
@@ -36,6 +38,7 @@ async def run_simulator(
         "key": key,
         "secret": secret,
         "state_dir": state,
+        "faults": faults,
     }
     if seed is not None:
         given["seed"] = seed
@@ -53,5 +56,7 @@ async def run_simulator(
 
     try:
         await serve(options, on_ready=show)
+    except PlanError as err:
+        fail(str(err), 2)
     except (SimulatorStateError, SimulatorFailed, DataError) as err:
         raise CommandError(str(err)) from None

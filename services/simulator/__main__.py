@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from services.simulator.app import SimulatorFailed, serve
 from services.simulator.binance.feed import DataError
+from services.simulator.faults.plan import PlanError
 from services.simulator.settings import ENVIRONMENT_PREFIX, SimulatorOptions
 from services.simulator.state import SimulatorStateError
 
@@ -27,6 +28,8 @@ def main() -> NoReturn:
         _end(f"simulator: {name}: {first['msg']}, got {first['input']!r}", 2)
     try:
         uvloop.run(serve(options, _announce))
+    except PlanError as error:
+        _end(f"simulator: {error}", 2)
     except (SimulatorStateError, SimulatorFailed, DataError) as error:
         _end(f"simulator: {error}", 1)
     except OSError as error:

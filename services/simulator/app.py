@@ -15,6 +15,9 @@ from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from services.simulator.binance.server import BinanceSimulator
 from services.simulator.clock import NANOSECONDS, LiveClock
 from services.simulator.deriv.server import DerivServer, make_server
+from services.simulator.faults.admin import fault_routes
+from services.simulator.faults.engine import PlannedFaults
+from services.simulator.faults.plan import Plan, load_plan
 from services.simulator.record import Record
 from services.simulator.settings import SimulatorOptions
 from services.simulator.state import load_state, write_private
@@ -32,11 +35,13 @@ class Simulator:
     """Everything one simulator process serves; `describe` tells how to reach it once started."""
 
     def __init__(self, options: SimulatorOptions) -> None:
-        """Raises SimulatorStateError, OSError (state folder) or DataError (recorded data)."""
+        """Raises PlanError (faults), SimulatorStateError, OSError (state folder) or DataError (recorded data)."""
         self.options = options
+        plan = load_plan(options.faults) if options.faults else Plan()
         clock = LiveClock()
         self.state = load_state(options, clock.now_ns() // NANOSECONDS)
         self.record = Record(options.state_dir / RECORD_FILE if options.state_dir else None)
+        self.faults = PlannedFaults(plan, self.record)
         self.deriv: DerivServer = make_server(
             self.state,
             clock=clock,
@@ -121,6 +126,7 @@ class Simulator:
 
         app = web.Application()
         app.add_routes([web.get("/healthz", alive), web.get("/readyz", ready), web.get("/metrics", metrics)])
+        app.add_routes(fault_routes(self.faults))
         return app
 
 
@@ -131,7 +137,7 @@ async def serve(
 ) -> None:
     """Run the simulator until `stop`, or SIGTERM or SIGINT when there is none; `on_ready` gets `describe()` once bound.
 
-    Raises SimulatorStateError, DataError, OSError (port, folder, disk) and SimulatorFailed.
+    Raises PlanError, SimulatorStateError, DataError, OSError (port, folder, disk) and SimulatorFailed.
     """
     if stop is None:
         stop = asyncio.Event()

@@ -20,7 +20,7 @@ class SimulatorOptions(BaseModel):
     recorded data; the synthetic indices always tick in machine time. `state_dir` keeps the anchor of the price
     paths, the Deriv account and the truth record, so that a killed simulator comes back as the same market;
     without it nothing outlives the process. `token`, `key` and `secret` are made when not given; a kept state
-    keeps the ones it made.
+    keeps the ones it made. `faults` is a plan of what shall go wrong (services/simulator/faults/plan.py).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -36,6 +36,7 @@ class SimulatorOptions(BaseModel):
     key: str | None = Field(default=None, min_length=1)
     secret: str | None = Field(default=None, min_length=1)
     state_dir: Path | None = None
+    faults: Path | None = None
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Self:
