@@ -31,8 +31,8 @@ def time(venue: Venue, session: Session, request: Request) -> None:
 
 
 def website_status(venue: Venue, session: Session, request: Request) -> None:
-    """Answer call limits and currencies; with subscribe, on a stream that has no news to tell."""
-    body = {"website_status": offerings.website_status(venue.quotas, MAX_PROPOSAL_STREAMS)}
+    """Answer call limits and currencies; with subscribe, on a stream that tells of maintenance and migration."""
+    body = {"website_status": venue.site_status()}
     stream = None
     if request.arguments.get("subscribe"):
         stream = Stream("website_status", ("website_status",), "website_status", request.envelope, lambda: None)

@@ -3,22 +3,38 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import msgspec
 
 from services.simulator.clock import NANOSECONDS
-from services.simulator.deriv import calls_market, calls_trading, validation
+from services.simulator.deriv import calls_market, calls_trading, mishaps, validation
 from services.simulator.deriv.errors import ApiError
 from services.simulator.deriv.session import Request, Session, envelope_of
-from services.simulator.deriv.venue import Venue
+from services.simulator.deriv.venue import VENUE, Venue
 
 Handler = Callable[[Venue, Session, Request], None]
 
-PUBLIC: Final[dict[str, Handler]] = {
-    handler.__name__: handler
-    for handler in (
+
+def _by_name(*handlers: Handler) -> dict[str, Handler]:
+    return {handler.__name__: handler for handler in handlers}
+
+
+@dataclass(frozen=True)
+class Api:
+    """One of the venue's APIs: the properties of each call, and who carries it out, for anyone or when logged in."""
+
+    rules: Mapping[str, validation.Rule]
+    public: Mapping[str, Handler]
+    private: Mapping[str, Handler]
+
+
+V3: Final = Api(
+    validation.CALLS,
+    public=_by_name(
         calls_market.ping,
         calls_market.time,
         calls_market.website_status,
@@ -31,11 +47,8 @@ PUBLIC: Final[dict[str, Handler]] = {
         calls_market.proposal,
         calls_market.forget,
         calls_market.forget_all,
-    )
-}
-PRIVATE: Final[dict[str, Handler]] = {
-    handler.__name__: handler
-    for handler in (
+    ),
+    private=_by_name(
         calls_trading.buy,
         calls_trading.sell,
         calls_trading.proposal_open_contract,
@@ -43,36 +56,45 @@ PRIVATE: Final[dict[str, Handler]] = {
         calls_trading.balance,
         calls_trading.statement,
         calls_trading.transaction,
-    )
-}
-_ERROR_MSG_TYPES: Final = {"ticks": "tick"}
-_INTERNAL: Final = "Sorry, an error occurred while processing your request."
+    ),
+)
 _log = logging.getLogger(__name__)
 _decode = msgspec.json.Decoder().decode
 
 
-def handle(venue: Venue, session: Session, frame: bytes | str) -> None:
+def handle(venue: Venue, session: Session, frame: bytes | str, api: Api = V3) -> None:
     """Answer one frame; nothing a client sends raises."""
     try:
-        request: Any = _decode(frame)
+        message: Any = _decode(frame)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        request = None
-    if not isinstance(request, dict):
+        message = None
+    if not isinstance(message, dict):
         session.refuse({"echo_req": {}}, "error", ApiError("BadRequest", "The application sent an invalid request."))
         return
-    envelope = envelope_of(request)
-    call = validation.call_of(request)
+    envelope = envelope_of(message)
+    call = validation.call_of(message, api.rules)
     if call is None:
         session.refuse(envelope, "error", ApiError("UnrecognisedRequest", "Unrecognised request."))
         return
+    request = Request(call, message, envelope)
+    fault = venue.faults.call(VENUE, call)
+    if fault is None:
+        _execute(venue, session, request, api)
+    else:
+        mishaps.carry_out(venue, session, request, fault, partial(_execute, venue, session, request, api))
+
+
+def _execute(venue: Venue, session: Session, request: Request, api: Api) -> None:
+    call = request.call
     try:
         session.meter.take(call, venue.clock.now_ns() / NANOSECONDS)
-        validation.check(call, request)
-        if call in PRIVATE and session.loginid is None:
+        validation.check(call, request.arguments, api.rules)
+        if call in api.private and session.loginid is None:
             raise ApiError("AuthorizationRequired", "Please log in.")
-        (PUBLIC.get(call) or PRIVATE[call])(venue, session, Request(call, request, envelope))
+        (api.public.get(call) or api.private[call])(venue, session, request)
     except ApiError as error:
-        session.refuse(envelope, _ERROR_MSG_TYPES.get(call, call), error)
+        venue.refused[error.code] += 1
+        session.refuse(request.envelope, request.answer_type, error)
     except OSError as error:  # the journal refused the order, so it did not happen
         _log.error("a %s could not be kept: %s", call, error)
-        session.refuse(envelope, call, ApiError("InternalServerError", _INTERNAL))
+        session.refuse(request.envelope, call, ApiError(mishaps.INTERNAL, mishaps.SORRY))

@@ -32,6 +32,11 @@ class Request:
     arguments: Mapping[str, Any]
     envelope: Body
 
+    @property
+    def answer_type(self) -> str:
+        """The msg_type of a refusal."""
+        return "tick" if self.call == "ticks" else self.call
+
 
 @dataclass(slots=True)
 class Stream:
@@ -107,6 +112,7 @@ class Session:
         self._encode = msgspec.json.Encoder().encode
         self._held: tuple[Body, list[bytes]] | None = None
         self.loginid: str | None = None
+        self.may_log_in = True  # over this connection; where it came in by a password of its own, it may not
         self.streams: dict[str, Stream] = {}
         self.proposals: OrderedDict[str, Mapping[str, Any]] = OrderedDict()
         self.follows_all_contracts: Body | None = None

@@ -101,7 +101,7 @@ def _kind(value: Any) -> str:
 
 
 @dataclass(frozen=True)
-class _Object:
+class Rule:
     """An object with known properties; anything else in it is refused."""
 
     properties: Mapping[str, Check]
@@ -155,7 +155,7 @@ _TERMS: Final[dict[str, Check]] = {
     "duration": _integer(0, 99_999_999),
     "duration_unit": _one_of("d", "m", "s", "h", "t"),
     "growth_rate": _number(),
-    "limit_order": _Object({"stop_loss": _number(), "take_profit": _number()}, frozenset()),
+    "limit_order": Rule({"stop_loss": _number(), "take_profit": _number()}, frozenset()),
     "multiplier": _number(0),
     "payout_per_point": _number(),
     "product_type": _one_of("basic"),
@@ -167,11 +167,11 @@ _TERMS: Final[dict[str, Check]] = {
 _TERMS_REQUIRED: Final = frozenset({"contract_type", "currency", "symbol"})
 
 
-def _call(name: str, value: Check, required: str = "", **properties: Check) -> tuple[str, _Object]:
-    return name, _Object({name: value, **properties, **_COMMON}, frozenset({name, *required.split()}))
+def _call(name: str, value: Check, required: str = "", **properties: Check) -> tuple[str, Rule]:
+    return name, Rule({name: value, **properties, **_COMMON}, frozenset({name, *required.split()}))
 
 
-CALLS: Final[dict[str, _Object]] = dict(
+CALLS: Final[dict[str, Rule]] = dict(
     [
         _call("ping", _ONE),
         _call("time", _ONE),
@@ -212,7 +212,7 @@ CALLS: Final[dict[str, _Object]] = dict(
         ),
         (
             "proposal",
-            _Object(
+            Rule(
                 {"proposal": _ONE, **_TERMS, "subscribe": _ONE, "loginid": _LOGINID, **_COMMON},
                 _TERMS_REQUIRED | {"proposal"},
             ),
@@ -221,7 +221,7 @@ CALLS: Final[dict[str, _Object]] = dict(
             "buy",
             _text(r"^(?:[\w-]{32,128}|1)$"),
             "price",
-            parameters=_Object({**_TERMS, "app_markup_percentage": _number()}, _TERMS_REQUIRED),
+            parameters=Rule({**_TERMS, "app_markup_percentage": _number()}, _TERMS_REQUIRED),
             price=_number(0),
             subscribe=_ONE,
             loginid=_LOGINID,
@@ -256,14 +256,14 @@ CALLS: Final[dict[str, _Object]] = dict(
 )
 
 
-def call_of(request: Mapping[str, Any]) -> str | None:
+def call_of(request: Mapping[str, Any], calls: Mapping[str, Rule] = CALLS) -> str | None:
     """Return the call a request makes, its first key that names one, or None."""
-    return next((name for name in request if name in CALLS), None)
+    return next((name for name in request if name in calls), None)
 
 
-def check(call: str, request: Mapping[str, Any]) -> None:
+def check(call: str, request: Mapping[str, Any], calls: Mapping[str, Rule] = CALLS) -> None:
     """Raise InputValidationFailed (ApiError) unless the request has exactly the properties its call takes."""
-    accepted = CALLS[call]
+    accepted = calls[call]
     unknown = sorted(request.keys() - accepted.properties.keys())
     if unknown:
         message = f"Input validation failed: Properties not allowed: {', '.join(unknown)}."

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Set
 from decimal import Decimal
 from typing import Final
 
 from services.simulator.clock import NANOSECONDS, VenueClock
-from services.simulator.deriv import views
+from services.simulator.deriv import offerings, views
 from services.simulator.deriv.accounts import Account, Transaction
 from services.simulator.deriv.contracts import Contract
-from services.simulator.deriv.limits import QUOTAS, CallMeter, Quota
+from services.simulator.deriv.limits import MAX_PROPOSAL_STREAMS, QUOTAS, CallMeter, Quota
 from services.simulator.deriv.market import Feed, Market
 from services.simulator.deriv.session import Body, Ends, Session, Stream, Views
 from services.simulator.deriv.terms import Terms
@@ -50,6 +51,8 @@ class Venue:
         self.clock = clock
         self.token = token
         self.quotas = quotas
+        self.migrated = False
+        self.refused: Counter[str] = Counter()  # refusals by code, those on request of a fault not counted
         self.sessions: dict[Session, None] = {}  # in order of connecting, so that faults strike the same way again
         self._watched: set[str] = set()
         self._user_meter = CallMeter(quotas)
@@ -95,6 +98,19 @@ class Venue:
             self._watched.add(symbol)
             self._write_tick(self.market.feeds[symbol])
 
+    def migrate(self) -> None:
+        """Say from here on, in website_status, that accounts have left v3; it goes on working."""
+        self.migrated = True
+        for session in self.sessions:
+            for stream in tuple(session.streams.values()):
+                if stream.kind == "website_status":
+                    session.answer(stream.envelope, stream.msg_type, {"website_status": self.site_status()}, stream)
+
+    def site_status(self, site_status: str = "up") -> Body:
+        """Return the value of `website_status`."""
+        body = offerings.website_status(self.quotas, MAX_PROPOSAL_STREAMS)
+        return {**body, "site_status": site_status, **({"message": "migrated"} if self.migrated else {})}
+
     # --- time --------------------------------------------------------------------------------------------------
 
     def advance_to(self, epoch: int) -> None:
@@ -117,7 +133,7 @@ class Venue:
             self._stream(ticked.keys())
 
     def _stream(self, ticked: Set[str]) -> None:
-        """Bring every stream of the symbols that ticked up to date; faults may swallow a symbol's tick, or all fills."""
+        """Bring every stream of what ticked up to date; faults may swallow the tick of a symbol, or all fills."""
         lost = {name for name in sorted(ticked & self._watched) if self._swallows(name)}
         silent = self.faults.silent(VENUE, "fills")
         for session in self.sessions:
