@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from decimal import Decimal
 from typing import Final
 
 import msgspec
@@ -28,6 +29,8 @@ INTERVALS: Final[dict[int, str]] = {
     86400: "1d",
 }
 """Seconds to Binance's spelling, for the kline lengths that begin at multiples of themselves."""
+
+ZERO: Final = Decimal(0)
 
 LATEST_MS: Final = 4_102_444_800_000
 """The year 2100; a later stamp is not milliseconds."""
@@ -133,6 +136,10 @@ class ServerTime(msgspec.Struct):
     serverTime: int
 
 
+class AveragePrice(msgspec.Struct):
+    price: Decimal
+
+
 class Refusal(msgspec.Struct):
     code: int
     msg: str = ""
@@ -148,11 +155,25 @@ snapshot = msgspec.json.Decoder(Snapshot, strict=False)
 past_trades = msgspec.json.Decoder(list[PastTrade], strict=False)
 kline_rows = msgspec.json.Decoder(list[KlineRow], strict=False)
 server_time = msgspec.json.Decoder(ServerTime)
+average_price = msgspec.json.Decoder(AveragePrice)
 refusal = msgspec.json.Decoder(Refusal)
+
+
+UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What decoding bytes of a stranger may raise; the last for thousands of nested brackets."""
 
 
 class Absurd(ValueError):
     """Well-formed and impossible: the text says what."""
+
+
+def amount(value: Decimal) -> Decimal:
+    """An exact price, quantity or fee: finite, not negative, and of a size that arithmetic bears. Raises Absurd."""
+    if not value:
+        return ZERO
+    if value.is_finite() and not value.is_signed() and -30 <= value.adjusted() <= 30 and +value == value:
+        return value
+    raise Absurd(f"{str(value)[:40]} is no amount")
 
 
 def is_positive(value: float) -> bool:

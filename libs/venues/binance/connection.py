@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
-from picows import WSError, WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
+from picows import WSError, WSMsgType, WSTransport, ws_connect
 
 from libs.core.types import Nanos
 from libs.venues.base import VenueUnavailable
 from libs.venues.binance import codec
+from libs.venues.binance.frames import MAX_MESSAGE, MessageListener
 from libs.venues.pace import Pace
 
 CONTROL_PER_S: Final = 4
@@ -25,36 +25,9 @@ IDLE_PING_S: Final = 25.0
 
 PONG_S: Final = 10.0
 SHUTDOWN: Final = "!serverShutdown"
-MAX_FRAME: Final = 16 * 1024 * 1024
 
 DataHandler = Callable[[codec.Frame, bytes, Nanos], None]
 OddHandler = Callable[[bytes, str], None]
-
-
-class _Listener(WSListener):
-    """Hands whole text messages to `take`; joins the rare fragmented one."""
-
-    def __init__(self, take: Callable[[bytes, Nanos], None], ended: Callable[[str], None]) -> None:
-        self._take = take
-        self._ended = ended
-        self._parts: list[bytes] = []
-
-    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        kind = frame.msg_type
-        if kind == WSMsgType.TEXT and frame.fin:
-            self._take(frame.get_payload_as_bytes(), time.time_ns())
-        elif kind == WSMsgType.TEXT or kind == WSMsgType.BINARY or kind == WSMsgType.CONTINUATION:
-            self._parts.append(frame.get_payload_as_bytes())
-            if frame.fin:
-                whole, self._parts = b"".join(self._parts), []
-                self._take(whole, time.time_ns())
-        elif kind == WSMsgType.CLOSE:
-            transport.send_close(frame.get_close_code(), frame.get_close_message())
-            self._ended(f"closed by Binance: {frame.get_close_reason() or frame.get_close_code()}")
-            transport.disconnect()
-
-    def on_ws_disconnected(self, transport: WSTransport) -> None:
-        self._ended("the connection to Binance broke")
 
 
 class StreamConnection:
@@ -87,13 +60,13 @@ class StreamConnection:
         """
         try:
             self._transport, _ = await ws_connect(
-                lambda: _Listener(self._take, self._end),
+                lambda: MessageListener(self._take, self._end),
                 f"{url.rstrip('/')}/stream",
                 websocket_handshake_timeout=ANSWER_S,
                 enable_auto_ping=True,
                 auto_ping_idle_timeout=IDLE_PING_S,
                 auto_ping_reply_timeout=PONG_S,
-                max_frame_size=MAX_FRAME,
+                max_frame_size=MAX_MESSAGE,
             )
         except (OSError, TimeoutError, WSError) as err:
             raise VenueUnavailable(f"no connection to Binance at {url}: {err}") from err
@@ -141,7 +114,7 @@ class StreamConnection:
     def _take(self, payload: bytes, recv_ns: Nanos) -> None:
         try:
             frame = codec.frame.decode(payload)
-        except (msgspec.DecodeError, UnicodeDecodeError) as err:
+        except codec.UNREADABLE as err:
             self._on_odd(payload, f"malformed: {err}")
             return
         if not frame.stream:

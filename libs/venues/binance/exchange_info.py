@@ -9,19 +9,33 @@ import msgspec
 
 from libs.core.types import MILLISECOND, Instrument, InstrumentKind, Nanos, stable_id
 from libs.venues.base import VenueUnavailable
-
-ZERO: Final = Decimal(0)
+from libs.venues.binance import codec
+from libs.venues.binance.codec import ZERO
+from libs.venues.binance.limits import RateLimit
 
 
 class Filter(msgspec.Struct):
     """Any filter; fields of other kinds stay at their defaults."""
 
     filterType: str
+    minPrice: Decimal = ZERO
+    maxPrice: Decimal = ZERO
     tickSize: Decimal = ZERO
     minQty: Decimal = ZERO
     maxQty: Decimal = ZERO
     stepSize: Decimal = ZERO
     minNotional: Decimal = ZERO
+    maxNotional: Decimal = ZERO
+    multiplierUp: Decimal = ZERO
+    multiplierDown: Decimal = ZERO
+    bidMultiplierUp: Decimal = ZERO
+    bidMultiplierDown: Decimal = ZERO
+    askMultiplierUp: Decimal = ZERO
+    askMultiplierDown: Decimal = ZERO
+    maxNumOrders: int = 0
+
+
+NUMBERS: Final = tuple(field.name for field in msgspec.structs.fields(Filter) if field.type is Decimal)
 
 
 class SymbolInfo(msgspec.Struct):
@@ -36,17 +50,24 @@ class SymbolInfo(msgspec.Struct):
 class ExchangeInfo(msgspec.Struct):
     serverTime: int
     symbols: list[SymbolInfo]
+    rateLimits: list[RateLimit] = []
 
 
 _decoder = msgspec.json.Decoder(ExchangeInfo)
 
 
 def decode_exchange_info(body: bytes) -> ExchangeInfo:
-    """Raises VenueUnavailable when the answer cannot be read."""
+    """Raises VenueUnavailable when the answer cannot be read or holds a number that is none."""
     try:
-        return _decoder.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as err:
+        info = _decoder.decode(body)
+        codec.check_time(info.serverTime)
+        for row in info.symbols:
+            for rule in row.filters:
+                for name in NUMBERS:
+                    setattr(rule, name, codec.amount(getattr(rule, name)))
+    except (*codec.UNREADABLE, codec.Absurd) as err:
         raise VenueUnavailable(f"Binance's exchangeInfo cannot be read: {err}") from err
+    return info
 
 
 def _decimals(step: Decimal) -> int:

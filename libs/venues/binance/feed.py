@@ -182,7 +182,7 @@ class MarketFeed:
             handler(frame.data, recv_ns)
         except codec.Absurd as err:
             self.sink.reject(symbol, payload, str(err))
-        except (msgspec.DecodeError, UnicodeDecodeError) as err:
+        except codec.UNREADABLE as err:
             self.sink.reject(symbol, payload, f"malformed: {err}")
 
     def on_odd(self, payload: bytes, reason: str) -> None:

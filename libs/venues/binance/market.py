@@ -15,6 +15,7 @@ from libs.venues.binance.connection import StreamConnection
 from libs.venues.binance.exchange_info import instrument_of
 from libs.venues.binance.feed import MarketFeed
 from libs.venues.binance.rest import BinanceRest
+from libs.venues.budget import Budget, Priority
 from libs.venues.pace import Backoff
 
 CLOCK_S: Final = 10.0
@@ -121,6 +122,7 @@ class BinanceMarketData:
                 await current.close()
 
     async def _connect(self, feed: MarketFeed, predecessor: StreamConnection | None) -> StreamConnection:
+        await self._rest.limits.connections.take(Priority.DATA)
         connection = StreamConnection(feed.on_data, feed.on_odd, successor_of=predecessor)
         try:
             await connection.open(self._ws_url)
@@ -158,6 +160,9 @@ class BinanceMarketData:
 
     async def server_time(self) -> Nanos:
         return await self._rest.server_time()
+
+    def budgets(self) -> tuple[Budget, ...]:
+        return self._rest.limits.budgets()
 
     async def aclose(self) -> None:
         await self._rest.aclose()
