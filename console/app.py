@@ -76,6 +76,21 @@ def paper(config: Config = None) -> None:
 
 
 @app.command()
+def live(
+    config: Config = None,
+    confirm: Annotated[bool, typer.Option("--confirm", help="Needed: orders will be real.")] = False,
+    accept_risk: Annotated[bool, typer.Option("--accept-risk", help="Accept the disclaimer, once.")] = False,
+) -> None:
+    """Trade live: first a connectivity trade at each account, then only arms with a passing evidence verdict.
+
+    Exit code 0 also when there is no such arm; 1 when the connectivity trade did not go the whole way.
+    """
+    from console.live import run_live
+
+    raise typer.Exit(run(run_live(config, confirm=confirm, accept_risk=accept_risk)))
+
+
+@app.command()
 def simulate(
     deriv_port: Annotated[int, typer.Option(min=0, max=65535, help="0 = a free port.")] = 0,
     binance_port: Annotated[int, typer.Option(min=0, max=65535, help="0 = a free port.")] = 0,
@@ -225,7 +240,7 @@ def secrets_new_key(
     """Make a key for the encrypted store; set CONCLAVE_SECRETS_KEY to it, or CONCLAVE_SECRETS_KEY_FILE to the file."""
     from console.vault import run_new_key
 
-    run_now(run_new_key, out)
+    run_now(lambda: run_new_key(out))
 
 
 @secrets.command(name="set")
@@ -233,7 +248,7 @@ def secrets_set(name: Annotated[str, typer.Argument(help="For example DERIV_TOKE
     """Keep a secret, encrypted; asks for it without showing it, or reads one line from a pipe."""
     from console.vault import run_set
 
-    run_now(run_set, name)
+    run_now(lambda: run_set(name))
 
 
 @secrets.command(name="list")
@@ -249,7 +264,7 @@ def secrets_remove(name: Annotated[str, typer.Argument()]) -> None:
     """Forget one secret."""
     from console.vault import run_remove
 
-    run_now(run_remove, name)
+    run_now(lambda: run_remove(name))
 
 
 @app.command()

@@ -36,13 +36,13 @@ def fail(line: str, code: int = 1) -> NoReturn:
 
 def run(coro: Coroutine[Any, Any, T]) -> T:
     """Run a command's coroutine; known errors become one line and an exit code, 2 for configuration."""
-    return run_now(asyncio.run, coro)
+    return run_now(lambda: asyncio.run(coro))
 
 
-def run_now(work: Callable[..., T], *arguments: Any) -> T:
+def run_now(work: Callable[[], T]) -> T:
     """The same for work that is done at once."""
     try:
-        return work(*arguments)
+        return work()
     except ConfigError as err:
         fail(str(err), 2)
     except (CommandError, StackError, BusError, SecretError, KeyProblem) as err:

@@ -7,7 +7,7 @@ import shutil
 import signal
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +44,10 @@ class DemoOptions:
     speed: float = 1.0
     seed: int | None = None
     config: Path | None = None
+
+
+First = Callable[[Stack, NatsBus, asyncio.Event], Awaitable[bool]]
+"""Does something with a stack that is ready, before anything is shown; returns whether to go on."""
 
 
 @dataclass
@@ -118,7 +122,7 @@ async def run_demo(options: DemoOptions) -> int:
         simulator["CV_SIM_SEED"] = str(options.seed)
     stack = Stack(settings, StackOptions(config, var, ROOT, simulator, ports=settings.platform.http_ports))
     title, ends = _title(options), dataset is not None
-    outcome = await _run(stack, console, options.minutes, var, title=title, ends=ends)
+    outcome = await run_stack(stack, console, options.minutes, var, title=title, ends=ends)
     console.print()
     print_summary(outcome.summary, console)
     console.print(f"session {outcome.session}   (conclave replay last; conclave explain ORDER_ID)")
@@ -150,12 +154,12 @@ async def run_up(config: Path | None, mode: str | None, confirm: bool) -> int:
     )
     options = StackOptions(path, var, ROOT, simulator, confirm_live=confirm, ports=settings.platform.http_ports)
     title = f"conclave · {settings.trading.mode}"
-    outcome = await _run(Stack(settings, options), console, None, var, title=title, ends=False, record=False)
+    outcome = await run_stack(Stack(settings, options), console, None, var, title=title, ends=False, record=False)
     print_summary(outcome.summary, console)
     return 0
 
 
-async def _run(
+async def run_stack(
     stack: Stack,
     console: Console,
     minutes: float | None,
@@ -164,7 +168,9 @@ async def _run(
     title: str,
     ends: bool,
     record: bool = True,
+    first: First | None = None,
 ) -> Outcome:
+    """Start, let `first` look (False: that was all), show until the end, drain, sum up."""
     quiet_logs(var)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -189,7 +195,8 @@ async def _run(
         watching = asyncio.create_task(stack.watch_readiness())
         deadline = time.monotonic() + minutes * 60 if minutes else None
         console.print(f"[dim]all services ready after {time.monotonic() - begun:.1f} s[/dim]")
-        await _show(stack, board, console, stop, deadline, ends, title)
+        if first is None or await first(stack, bus, stop):
+            await _show(stack, board, console, stop, deadline, ends, title)
         watching.cancel()
         first_fill = (
             f"first paper fill {board.first_fill_at - begun:.1f} s after the command" if board.first_fill_at else ""

@@ -1,7 +1,14 @@
 """Strategies turn features and forecasts of one series into entries and exits, each with its reason."""
 
 from libs.core.strategies.base import Forecasts, RuleStrategy, Strategy
-from libs.core.strategies.registry import STRATEGIES, ParamsError, check_params, make_strategy, params_schema
+from libs.core.strategies.registry import (
+    STRATEGIES,
+    ParamsError,
+    check_params,
+    make_strategy,
+    params_hash,
+    params_schema,
+)
 
 __all__ = [
     "STRATEGIES",
@@ -11,5 +18,6 @@ __all__ = [
     "Strategy",
     "check_params",
     "make_strategy",
+    "params_hash",
     "params_schema",
 ]

@@ -83,6 +83,11 @@ class _Saved(msgspec.Struct, frozen=True, array_like=True):
 P = TypeVar("P", bound=RuleParams)
 
 
+def params_identity(name: str, params: RuleParams) -> str:
+    """Identity of a strategy's settings."""
+    return stable_id("params", name, params.model_dump_json())
+
+
 class RuleStrategy(Generic[P]):
     """A deterministic rule over the features of one series.
 
@@ -101,7 +106,7 @@ class RuleStrategy(Generic[P]):
         """`cost`: one round trip in fractions of the price. Raises KeyError when the set lacks a feature it reads."""
         self.params = params
         self.cost = cost
-        self.params_hash = stable_id("params", self.name, params.model_dump_json())
+        self.params_hash = params_identity(self.name, params)
         self._kind = f"{self.name}:{self.params_hash}:{features.hash}"
         self._atr = features.index("atr_14")
         self._book = Book()

@@ -9,7 +9,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from libs.core.features import FeatureSet
-from libs.core.strategies.base import RuleParams, RuleStrategy
+from libs.core.strategies.base import RuleParams, RuleStrategy, params_identity
 from libs.core.strategies.ema_trend import EmaTrend
 from libs.core.strategies.mean_revert import MeanRevert
 
@@ -32,6 +32,11 @@ def check_params(name: str, params: Mapping[str, Any]) -> RuleParams:
     except ValidationError as err:
         raise ParamsError("\n".join(_line(name, problem) for problem in err.errors())) from None
     return checked
+
+
+def params_hash(name: str, params: Mapping[str, Any]) -> str:
+    """Identity of a strategy's settings, as its signals carry it. Raises ParamsError."""
+    return params_identity(name, check_params(name, params))
 
 
 def make_strategy(name: str, params: Mapping[str, Any], features: FeatureSet, cost: float) -> RuleStrategy[Any]:
