@@ -42,12 +42,15 @@ class BudgetState(msgspec.Struct, frozen=True):
 class Budget:
     """At most `limit` units in any `window_s` seconds: stricter than a venue that counts by the clock's minutes."""
 
-    def __init__(self, name: str, limit: int, window_s: float, *, now: Callable[[], float] = time.monotonic) -> None:
-        """`name` says what is limited, for example "binance request weight". `now` in seconds, never backwards."""
+    def __init__(self, name: str, limit: int, window_s: float, *, now: Callable[[], float] | None = None) -> None:
+        """`name` says what is limited, for example "binance request weight".
+
+        `now` in seconds, never backwards; the machine's monotonic clock when not given.
+        """
         if limit < 1 or window_s <= 0:
             raise ValueError(f"budget {name!r} needs a positive limit and window, not {limit} in {window_s} s")
         self.name, self.limit, self.window_s = name, limit, window_s
-        self._now = now
+        self._now = now or time.monotonic
         self._spent: deque[tuple[float, int]] = deque()
         self._used = 0
         self._blocked_until = float("-inf")

@@ -24,11 +24,14 @@ class PlannedFaults:
     With the same plan and the same occasions in the same order the same faults happen.
     """
 
-    def __init__(self, plan: Plan, record: Record, *, now: Callable[[], float] = time.monotonic) -> None:
-        """`now` in seconds, never backwards: the clock of after_s, at_s and lasts_s, which begins here."""
+    def __init__(self, plan: Plan, record: Record, *, now: Callable[[], float] | None = None) -> None:
+        """`now` in seconds, never backwards: the clock of after_s, at_s and lasts_s, which begins here.
+
+        The machine's monotonic clock when not given.
+        """
         self._record = record
-        self._now = now
-        self._began = now()
+        self._now = now or time.monotonic
+        self._began = self._now()
         self._lines: weakref.WeakSet[Line] = weakref.WeakSet()
         self._armed: list[Armed] = []
         self._frames: list[Armed] = []
