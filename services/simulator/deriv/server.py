@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 import msgspec
-from aiohttp import WSCloseCode, WSMsgType, web
+from aiohttp import WSCloseCode, web
 
 from services.simulator.clock import NANOSECONDS, VenueClock
 from services.simulator.deriv.accounts import Account, Journal
-from services.simulator.deriv.dispatch import handle
+from services.simulator.deriv.connection import Connection
+from services.simulator.deriv.dispatch import V3, Api, handle
+from services.simulator.deriv.http_mishaps import over_http
 from services.simulator.deriv.market import Market
-from services.simulator.deriv.venue import Venue
+from services.simulator.deriv.session import Session
+from services.simulator.deriv.venue import VENUE, Venue
+from services.simulator.faults.base import Faults
 from services.simulator.record import Record
 from services.simulator.state import SimulatorStateError, State
 
 PATH: Final = "/websockets/v3"
 JOURNAL_FILE: Final = "deriv-journal.jsonl"
-IDLE_SECS: Final = 120.0
-MAX_WAITING_FRAMES: Final = 20_000
 # A tick of second T leaves a moment after T, as on the real venue, so that no client can hold it before T.
 TICK_DELAY_SECS: Final = 0.01
 
@@ -40,7 +41,7 @@ class DerivServer:
         self._clock_task: asyncio.Task[None] | None = None
         self._sockets: set[web.WebSocketResponse] = set()
         self.app = web.Application()
-        self.app.router.add_get(PATH, self._connection)
+        self.app.router.add_get(PATH, self._v3)
 
     @property
     def url(self) -> str:
@@ -79,48 +80,28 @@ class DerivServer:
             due = self.venue.market.present + 1 + TICK_DELAY_SECS
             await asyncio.sleep(max(due - clock.now_ns() / NANOSECONDS, 0.001))
 
-    async def _connection(self, request: web.Request) -> web.StreamResponse:
+    async def _v3(self, request: web.Request) -> web.StreamResponse:
         if not request.query.get("app_id", "").isdecimal():
             body = {"error": {"code": "InvalidAppID", "message": "Your app_id is invalid."}}
             return web.json_response(body, status=401)
-        socket = web.WebSocketResponse(compress=False, max_msg_size=1 << 20)
-        await socket.prepare(request)
-        waiting: asyncio.Queue[bytes] = asyncio.Queue(MAX_WAITING_FRAMES)
+        return await self._converse(request, lambda wire: self.venue.connect(wire.send, wire.ends), V3)
 
-        def send(frame: bytes) -> None:
-            if not waiting.full():
-                waiting.put_nowait(frame)
-            elif request.transport is not None:
-                request.transport.abort()  # a client that reads too slowly is cut off, as on the real venue
-
-        session = self.venue.connect(send)
-        writer = asyncio.create_task(_write(socket, waiting))
-        self._sockets.add(socket)
+    async def _converse(
+        self, request: web.Request, connect: Callable[[Connection], Session], api: Api
+    ) -> web.StreamResponse:
+        refusal = await over_http(self.venue.faults.call(VENUE, "connect"), request, lambda: None)
+        if refusal is not None:
+            return refusal
+        wire = Connection(request)
+        await wire.socket.prepare(request)
+        session = connect(wire)
+        self._sockets.add(wire.socket)
         try:
-            await self._read(socket, lambda frame: handle(self.venue, session, frame))
+            await wire.serve(lambda frame: handle(self.venue, session, frame, api))
         finally:
-            self._sockets.discard(socket)
+            self._sockets.discard(wire.socket)
             self.venue.disconnect(session)
-            writer.cancel()
-            with contextlib.suppress(asyncio.CancelledError, ConnectionError):
-                await writer
-        return socket
-
-    async def _read(self, socket: web.WebSocketResponse, answer: Callable[[bytes | str], None]) -> None:
-        while True:
-            try:
-                message = await socket.receive(timeout=IDLE_SECS)
-            except TimeoutError:
-                await socket.close(code=WSCloseCode.GOING_AWAY, message=b"idle")
-                return
-            if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
-                return
-            answer(message.data)
-
-
-async def _write(socket: web.WebSocketResponse, waiting: asyncio.Queue[bytes]) -> None:
-    while True:
-        await socket.send_frame(await waiting.get(), WSMsgType.TEXT)
+        return wire.socket
 
 
 def make_server(
@@ -131,10 +112,13 @@ def make_server(
     host: str = "127.0.0.1",
     port: int = 0,
     state_dir: Path | None = None,
+    faults: Faults | None = None,
+    migrated: bool = False,
 ) -> DerivServer:
-    """Build the venue that `state` fixes, with the account its journal in `state_dir` holds.
+    """Build the venue that `state` fixes, with the accounts whose journals `state_dir` holds.
 
-    Raises SimulatorStateError when the journal is damaged, OSError when it cannot be opened.
+    `migrated` makes v3 say from the start that accounts have left it. Raises SimulatorStateError when a journal is
+    damaged, OSError when it cannot be opened.
     """
     market = Market(state.seed, state.anchor_epoch)
     market.advance(clock.now_ns() // NANOSECONDS)
@@ -143,4 +127,6 @@ def make_server(
         account = Account(state.loginid, market, journal)
     except msgspec.DecodeError as error:
         raise SimulatorStateError(f"{JOURNAL_FILE} is damaged ({error}): remove the folder to start anew") from None
-    return DerivServer(Venue(market, account, record, clock, state.token), journal, host, port)
+    venue = Venue(market, account, record, clock, state.token, faults=faults)
+    venue.migrated = migrated
+    return DerivServer(venue, journal, host, port)
