@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from services.simulator.deriv import quotes, views
-from services.simulator.deriv.accounts import CURRENCY
+from services.simulator.deriv.accounts import CURRENCY, Account
 from services.simulator.deriv.calls_market import CONTRACT_PARAMETERS
 from services.simulator.deriv.contracts import Contract
 from services.simulator.deriv.errors import ApiError
@@ -24,7 +24,7 @@ def authorize(venue: Venue, session: Session, request: Request) -> None:
     if not hmac.compare_digest(request.arguments["authorize"].encode(), venue.token.encode()):
         raise ApiError("InvalidToken", "The token is invalid.")
     venue.log_in(session)
-    loginid = venue.account.loginid
+    loginid = session.account.loginid
     listed = {
         "account_category": "trading",
         "account_type": "binary",
@@ -40,7 +40,7 @@ def authorize(venue: Venue, session: Session, request: Request) -> None:
     }
     body = {
         "account_list": [listed],
-        "balance": float(venue.account.balance),
+        "balance": float(session.account.balance),
         "country": "aq",
         "currency": CURRENCY,
         "email": "demo@simulator.invalid",
@@ -85,7 +85,7 @@ def buy(venue: Venue, session: Session, request: Request) -> None:
             "The underlying market has moved too much since you priced the contract. The contract price has changed "
             f"from {CURRENCY}{arguments['price']:.2f} to {CURRENCY}{terms.buy_price:.2f}.",
         )
-    entry = venue.buy(terms)
+    entry = venue.buy(terms, session.account)
     session.proposals.pop(proposal_id, None)
     session.forget(proposal_id)
     stream = None
@@ -110,7 +110,7 @@ def buy(venue: Venue, session: Session, request: Request) -> None:
 
 def sell(venue: Venue, session: Session, request: Request) -> None:
     """Sell an open contract at the market, if it brings at least `price`."""
-    contract = _contract(venue, request.arguments["sell"])
+    contract = _contract(session.account, request.arguments["sell"])
     contract.check_sale()
     feed = venue.market.feeds[contract.terms.symbol]
     now = venue.now()
@@ -133,8 +133,8 @@ def sell(venue: Venue, session: Session, request: Request) -> None:
     venue.announce(entry)
 
 
-def _contract(venue: Venue, contract_id: int) -> Contract:
-    contract = venue.account.find(contract_id)
+def _contract(account: Account, contract_id: int) -> Contract:
+    contract = account.find(contract_id)
     if contract is None:
         raise ApiError("ContractNotFound", "This contract was not found among your open positions.")
     return contract
@@ -144,9 +144,11 @@ def proposal_open_contract(venue: Venue, session: Session, request: Request) -> 
     """Answer the state of one contract or of all open ones; with subscribe, each of their changes."""
     subscribe = "subscribe" in request.arguments
     if "contract_id" in request.arguments:
-        _answer_contract(venue, session, request, _contract(venue, request.arguments["contract_id"]), subscribe)
+        _answer_contract(
+            venue, session, request, _contract(session.account, request.arguments["contract_id"]), subscribe
+        )
         return
-    contracts = tuple(venue.account.open.values())
+    contracts = tuple(session.account.open.values())
     parent = None
     if subscribe:
         parent = Stream(ALL_CONTRACTS[0], ALL_CONTRACTS, ALL_CONTRACTS[0], request.envelope, lambda: None)
@@ -173,7 +175,7 @@ def portfolio(venue: Venue, session: Session, request: Request) -> None:
     types = request.arguments.get("contract_type")
     rows = [
         views.portfolio_row(contract)
-        for contract in venue.account.open.values()
+        for contract in session.account.open.values()
         if not types or contract.terms.contract_type in types
     ]
     session.answer(request.envelope, "portfolio", {"portfolio": {"contracts": rows}})
@@ -181,7 +183,7 @@ def portfolio(venue: Venue, session: Session, request: Request) -> None:
 
 def balance(venue: Venue, session: Session, request: Request) -> None:
     """Answer the account's balance; with subscribe, every change of it."""
-    account = venue.account
+    account = session.account
     asked = request.arguments.get("account", "current")
     if asked not in ("current", "all", account.loginid):
         raise ApiError("PermissionDenied", "Permission denied, balances of all accounts require oauth token")
@@ -221,7 +223,7 @@ def statement(venue: Venue, session: Session, request: Request) -> None:
     arguments = request.arguments
     entries = [
         entry
-        for entry in reversed(venue.account.statement)
+        for entry in reversed(session.account.statement)
         if arguments.get("action_type") in (None, entry.action)
         and arguments.get("date_from", 0) <= entry.time <= arguments.get("date_to", entry.time)
     ]

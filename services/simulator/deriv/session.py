@@ -7,15 +7,13 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import msgspec
 
-from services.simulator.deriv.accounts import Account, Transaction
-from services.simulator.deriv.contracts import Contract
+from services.simulator.deriv.accounts import Account
 from services.simulator.deriv.errors import ApiError
 from services.simulator.deriv.limits import CallMeter
-from services.simulator.deriv.market import Feed
 from services.simulator.faults.base import Cut, Send
 
 KEPT_PROPOSALS: Final = 200
@@ -70,14 +68,13 @@ def envelope_of(request: Mapping[str, Any]) -> Body:
     return envelope
 
 
-class Views(Protocol):
-    """How one of the venue's APIs shows what the venue itself pushes to its clients."""
+Show = Callable[[str, Body], Body]
+"""How one of the venue's APIs shows an answer: from msg_type and the body as v3 has it, to its own body."""
 
-    def open_contract(self, contract: Contract, feed: Feed, now: int) -> Body:
-        """Return the value of `proposal_open_contract`, without its stream id."""
 
-    def transaction(self, entry: Transaction) -> Body:
-        """Return the value of `transaction`, without its stream id."""
+def as_it_is(msg_type: str, body: Body) -> Body:
+    """Show an answer as v3 does."""
+    return body
 
 
 def _nothing(*_: object) -> None:
@@ -96,9 +93,7 @@ class Ends:
 class Session:
     """State of one connection; it ends with it: ids of streams and proposals mean nothing to another."""
 
-    def __init__(
-        self, line: Callable[[str], Send], ends: Ends, meter: CallMeter, account: Account, views: Views
-    ) -> None:
+    def __init__(self, line: Callable[[str], Send], ends: Ends, meter: CallMeter, account: Account, show: Show) -> None:
         """`line` gives the way out of a channel ("data", "trade"): it queues a text frame, in order, not blocking.
 
         `account` is whose contracts the connection may see once it is logged in.
@@ -108,7 +103,7 @@ class Session:
         self.ends = ends
         self.meter = meter
         self.account = account
-        self.views = views
+        self._show = show
         self._encode = msgspec.json.Encoder().encode
         self._held: tuple[Body, list[bytes]] | None = None
         self.loginid: str | None = None
@@ -133,7 +128,7 @@ class Session:
 
     def answer(self, envelope: Body, msg_type: str, body: Body, stream: Stream | None = None) -> None:
         """Send a result, with the id of its stream when it starts or continues one."""
-        message = {**body, **envelope, "msg_type": msg_type}
+        message = {**self._show(msg_type, body), **envelope, "msg_type": msg_type}
         if stream is not None:
             message["subscription"] = {"id": stream.id}
         self._deliver(envelope, message)

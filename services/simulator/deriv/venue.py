@@ -13,7 +13,7 @@ from services.simulator.deriv.accounts import Account, Transaction
 from services.simulator.deriv.contracts import Contract
 from services.simulator.deriv.limits import MAX_PROPOSAL_STREAMS, QUOTAS, CallMeter, Quota
 from services.simulator.deriv.market import Feed, Market
-from services.simulator.deriv.session import Body, Ends, Session, Stream, Views
+from services.simulator.deriv.session import Body, Ends, Session, Show, Stream, as_it_is
 from services.simulator.deriv.terms import Terms
 from services.simulator.faults.base import Faults, NoFaults, Send
 from services.simulator.record import Record
@@ -66,7 +66,7 @@ class Venue:
         return self.clock.now_ns() // NANOSECONDS
 
     def connect(
-        self, send: Send, ends: Ends | None = None, account: Account | None = None, shown: Views = views
+        self, send: Send, ends: Ends | None = None, account: Account | None = None, show: Show = as_it_is
     ) -> Session:
         """Open a session for an account (the demo one unless given); `send` queues one text frame."""
         ends = ends or Ends()
@@ -75,7 +75,7 @@ class Venue:
             ends,
             CallMeter(self.quotas),
             account or self.account,
-            shown,
+            show,
         )
         self.sessions[session] = None
         return session
@@ -194,7 +194,7 @@ class Venue:
                 continue
             for stream in tuple(session.streams.values()):
                 if stream.kind == "transaction" and not silent:
-                    body = {**session.views.transaction(entry), "id": stream.id}
+                    body = {**views.transaction(entry), "id": stream.id}
                     session.answer(stream.envelope, "transaction", {"transaction": body}, stream)
                 elif stream.kind == "balance":
                     session.update(stream)
@@ -216,9 +216,7 @@ class Venue:
         feed = self.market.feeds[contract.terms.symbol]
 
         def render() -> Body:
-            return {
-                "proposal_open_contract": {**session.views.open_contract(contract, feed, self.now()), "id": stream.id}
-            }
+            return {"proposal_open_contract": {**views.open_contract(contract, feed, self.now()), "id": stream.id}}
 
         stream = Stream(
             kind="proposal_open_contract",
