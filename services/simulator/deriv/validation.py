@@ -110,6 +110,9 @@ class Rule:
     def __call__(self, value: Any) -> str | None:
         if not isinstance(value, dict):
             return f"Expected object - got {_kind(value)}."
+        unknown = sorted(value.keys() - self.properties.keys())
+        if unknown:
+            return f"Properties not allowed: {', '.join(unknown)}."
         details = self.failures(value)
         return None if not details else f"{next(iter(details))}: {next(iter(details.values()))}"
 
@@ -129,10 +132,15 @@ def _passthrough(value: Any) -> str | None:
     return None if len(str(value)) <= MAX_PASSTHROUGH_CHARS else "Object is too large."
 
 
+def _null(value: Any) -> str | None:
+    return None if value is None else f"Expected null - got {_kind(value)}."
+
+
 _ONE = _one_of(1)
 _FLAG = _one_of(0, 1)
 _SYMBOL = _text(r"^\w{2,30}$")
 _EPOCH = _integer(0, 9_999_999_999)
+_DATE = _text(r"^([0-9]{4}-(0?[1-9]|1[012])-(0?[1-9]|[12][0-9]|3[01])|[0-9]{1,10})$")
 _TOKEN = _text(r"^[\w\-]{1,128}$")
 _LOGINID = _text(r"^[A-Za-z]+[0-9]+$")
 _CURRENCY = _text(r"^[a-zA-Z0-9]{2,20}$")
@@ -249,6 +257,37 @@ CALLS: Final[dict[str, Rule]] = dict(
             offset=_integer(0),
             loginid=_LOGINID,
         ),
+        _call(
+            "profit_table",
+            _ONE,
+            contract_type=_list_of(_one_of(*sorted(CONTRACT_TYPES - {"SNOWDOWN", "SNOWUP"}))),
+            date_from=_DATE,
+            date_to=_DATE,
+            description=_FLAG,
+            limit=_number(0, 500),
+            offset=_integer(0),
+            sort=_one_of("ASC", "DESC"),
+            loginid=_LOGINID,
+        ),
+        _call("cancel", _integer(), loginid=_LOGINID),
+        _call(
+            "contract_update",
+            _ONE,
+            "contract_id limit_order",
+            contract_id=_integer(),
+            limit_order=_Object(dict.fromkeys(("stop_loss", "take_profit"), _either(_number(), _null)), frozenset()),
+            loginid=_LOGINID,
+        ),
+        _call(
+            "contract_update_history",
+            _ONE,
+            "contract_id",
+            contract_id=_integer(),
+            limit=_number(1, 999),
+            loginid=_LOGINID,
+        ),
+        _call("topup_virtual", _ONE, loginid=_LOGINID),
+        _call("trading_times", _text(r"^([0-9]{4}-[0-9]{1,2}-[0-9]{1,2}|today)$")),
         _call("transaction", _ONE, "subscribe", subscribe=_ONE, loginid=_LOGINID),
         _call("forget", _text(r"^[\w-]{32,128}$")),
         _call("forget_all", _either(_STREAM, _list_of(_STREAM))),
