@@ -275,7 +275,7 @@ CALLS: Final[dict[str, Rule]] = dict(
             _ONE,
             "contract_id limit_order",
             contract_id=_integer(),
-            limit_order=_Object(dict.fromkeys(("stop_loss", "take_profit"), _either(_number(), _null)), frozenset()),
+            limit_order=Rule(dict.fromkeys(("stop_loss", "take_profit"), _either(_number(), _null)), frozenset()),
             loginid=_LOGINID,
         ),
         _call(
