@@ -49,6 +49,7 @@ class Simulator:
             host=options.host,
             port=options.deriv_port,
             state_dir=options.state_dir,
+            faults=self.faults,
         )
         self.binance = BinanceSimulator(options, self.record, clock, anchor_epoch=self.state.anchor_epoch)
         self._http = web.AppRunner(self._health_app(), access_log=None, handle_signals=False)
