@@ -25,6 +25,7 @@ from libs.core.types import (
     Order,
     Permit,
     Position,
+    Reconciliation,
     Ref,
     Restored,
     Started,
@@ -35,7 +36,7 @@ from libs.core.types import (
 
 log = structlog.get_logger(__name__)
 
-DURABLE_TYPES: tuple[type[Event], ...] = (Permit, Order, Fill, Position, AccountState, Control)
+DURABLE_TYPES: tuple[type[Event], ...] = (Permit, Order, Fill, Position, AccountState, Control, Reconciliation)
 FLUSH_ENTRIES = 512
 FLUSH_BYTES = 1024 * 1024
 FLUSH_S = 0.1

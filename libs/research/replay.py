@@ -109,7 +109,7 @@ class ReplayError(Exception):
 
 
 _OUTPUT_HEADS = frozenset(
-    {"feat", "forecast", "signal", "risk", "permit", "order", "fill", "position", "account", "ctl"}
+    {"feat", "forecast", "signal", "risk", "permit", "order", "fill", "position", "account", "recon", "ctl"}
 )
 
 

@@ -9,7 +9,7 @@ from libs.core.stages.execute_ledger import LedgerFold, is_known
 from libs.core.stages.execute_state import ExecuteConfig, ExecuteState
 from libs.core.types import Control, Event, Instrument, Permit
 
-LEDGER = ("permit.>", "order.>", "fill.>", "position.>", "account.>")
+LEDGER = ("permit.>", "order.>", "fill.>", "position.>", "account.>", "recon.>")
 COMMANDS = ("ctl.halt", "ctl.reduce_only", "ctl.rearm", "ctl.flatten")
 
 

@@ -17,6 +17,9 @@ from libs.core.types.money import NOTIONAL_STEP, to_step
 
 DAY: Nanos = 86_400 * SECOND
 ZERO = Decimal(0)
+PRICE_STEP = Decimal("1e-12")
+"""Average prices are rounded to this; the cost that they are made from stays exact."""
+REMEMBERED_CLOSED = 256
 
 
 class BookError(ValueError):
@@ -32,6 +35,8 @@ class Holding(msgspec.Struct, kw_only=True):
         fee_open: commission inside the open stake (MULTIPLIER); spot fees are paid in cash.
         multiplier: 0 for spot. realised: after fees. mark: price of the last valuation, None before the first one.
         entered_init: machine clock when its order was planned; only orders commands against it after a restart.
+        base_asset: what is held at a live spot venue, "" for contracts and on paper.
+        flatten: why it must be closed as soon as that goes, "" when it need not.
         exit_intent: intent id of the exit under way, "" when none.
     """
 
@@ -55,6 +60,8 @@ class Holding(msgspec.Struct, kw_only=True):
     venue_position_id: str = ""
     exploring: bool = True
     exit_intent: str = ""
+    base_asset: str = ""
+    flatten: str = ""
 
     @property
     def notional(self) -> Decimal:
@@ -80,6 +87,10 @@ class Holding(msgspec.Struct, kw_only=True):
             fee = self.fee_part(part)
             return multipliers.gross(self.side, part, self.multiplier, self.entry_price, price, fee, self.currency)
         return spot.gross(self.side, part, self.cost_part(part), price)
+
+    def left_for(self, fee: Decimal, quantity: Decimal) -> Decimal:
+        """How much of a `fee` in kind comes out of what is left when `quantity` has gone."""
+        return min(fee, self.quantity - quantity)
 
     def fee_part(self, quantity: Decimal) -> Decimal:
         """Commission inside `quantity` of the stake."""
@@ -115,6 +126,10 @@ class AccountBook(msgspec.Struct, kw_only=True):
         equity_due: data time of the next AccountState without a fill; 0 before the first dated event.
         shown: (balance, equity, peak, day) of the last AccountState.
         holdings: open positions by id, oldest first.
+        closed: live: positions closed lately, with the revision from which one goes on that a late fill opens again.
+        moved: live: what the fills moved at the venue, by asset, cash among them.
+        beside: live: what the account holds there besides, by asset; None before it was compared for the first time.
+        beside_since: when that was looked up last. strangers: ids of contracts there that are none of ours.
     """
 
     account: str
@@ -132,6 +147,11 @@ class AccountBook(msgspec.Struct, kw_only=True):
     equity_due: Nanos = 0
     shown: tuple[Decimal, Decimal, Decimal, int] | None = None
     holdings: dict[str, Holding] = {}
+    closed: dict[str, int] = {}
+    moved: dict[str, Decimal] = {}
+    beside: dict[str, Decimal] | None = None
+    beside_since: Nanos = 0
+    strangers: tuple[str, ...] = ()
 
     @classmethod
     def opened_with(cls, account: str, venue: str, mode: Mode, currency: str, capital: Decimal) -> AccountBook:
@@ -161,11 +181,16 @@ class AccountBook(msgspec.Struct, kw_only=True):
         """Data time at which the next UTC day begins."""
         return (self.day + 1) * DAY
 
-    def realised_by_exit(self, holding: Holding, quantity: Decimal, price: Decimal, fee: Decimal) -> Decimal:
-        """P&L after fees that closing `quantity` at `price` realises (`fee`: spot fee of the exit)."""
+    def realised_by_exit(
+        self, holding: Holding, quantity: Decimal, price: Decimal, fee: Decimal, in_kind: Decimal = ZERO
+    ) -> Decimal:
+        """P&L after fees that closing `quantity` at `price` realises.
+
+        fee: spot fee of the exit, in account currency. in_kind: base units of the holding in which it was taken.
+        """
         if holding.multiplier:
             return holding.gross(price, quantity)
-        return holding.gross(price, quantity) - fee
+        return holding.gross(price, quantity + in_kind) - fee
 
     def realised_by_proceeds(self, holding: Holding, proceeds: Decimal) -> Decimal:
         """P&L after fees when the venue paid out `proceeds` for the whole of a multiplier position."""
@@ -189,11 +214,17 @@ class AccountBook(msgspec.Struct, kw_only=True):
         """
         if fill.ts_event >= self.next_day:
             self.roll_day(fill.ts_event)
-        if fill.action is Action.ENTER:
-            holding = self._enter(fill, stop, target, venue_position_id)
-            self.trades_today += 1
-        else:
+        before = self.balance
+        if fill.action is not Action.ENTER:
             holding = self._exit(fill)
+        elif fill.position_id in self.holdings:
+            holding = self._add(fill)
+        else:
+            holding = self._enter(fill, stop, target, venue_position_id)
+            # What a late fill opens again was counted when it was opened first.
+            self.trades_today += not holding.revision
+        if fill.mode is Mode.LIVE:
+            self._move(fill, self.balance - before)
         self.fees += fill.fee
         holding.realised += fill.realised
         today = self.realised_today.get(fill.symbol, ZERO)
@@ -202,16 +233,14 @@ class AccountBook(msgspec.Struct, kw_only=True):
         return holding
 
     def _enter(self, fill: Fill, stop: Decimal | None, target: Decimal | None, venue_position_id: str) -> Holding:
-        if fill.position_id in self.holdings:
-            raise BookError(f"position {fill.position_id} is open already; an entry fills once")
-        cost = fill.quantity if fill.multiplier else fill.price * fill.quantity
-        self.balance -= cost if fill.multiplier else fill.side.sign * cost + fill.fee
+        quantity, cost = self._pay(fill)
         holding = Holding(
             position_id=fill.position_id,
+            revision=self.closed.pop(fill.position_id, 0),
             symbol=fill.symbol,
             strategy=fill.strategy,
             side=fill.side,
-            quantity=fill.quantity,
+            quantity=quantity,
             entry_price=fill.price,
             stop_price=stop,
             target_price=target,
@@ -223,9 +252,62 @@ class AccountBook(msgspec.Struct, kw_only=True):
             opened=fill.ts_event,
             venue_position_id=venue_position_id,
             exploring=fill.exploring,
+            base_asset=fill.base_asset,
         )
         self.holdings[fill.position_id] = holding
         return holding
+
+    def _add(self, fill: Fill) -> Holding:
+        """A further execution of a spot entry; the cost stays exact, the average price is rounded to PRICE_STEP."""
+        holding = self.holdings[fill.position_id]
+        if holding.multiplier or fill.multiplier:
+            raise BookError(f"position {fill.position_id} is open already; a contract is entered once")
+        quantity, cost = self._pay(fill)
+        holding.quantity += quantity
+        holding.cost += cost
+        holding.entry_price = to_step(holding.cost / holding.quantity, PRICE_STEP, ROUND_HALF_UP)
+        holding.mark = fill.price
+        return holding
+
+    def _pay(self, fill: Fill) -> tuple[Decimal, Decimal]:
+        """Pay for an entry; the quantity that it leaves and what that cost. A fee in kind is not paid in cash."""
+        if fill.multiplier:
+            self.balance -= fill.quantity
+            return fill.quantity, fill.quantity
+        quantity = fill.quantity - fill.taken_in_kind
+        paid = fill.side.sign * fill.price * fill.quantity
+        self.balance -= paid if fill.taken_in_kind else paid + fill.fee
+        return quantity, fill.price * quantity
+
+    def _move(self, fill: Fill, cash: Decimal) -> None:
+        """What this fill moved at the venue."""
+        moved = {self.currency: cash}
+        if fill.base_asset:
+            moved[fill.base_asset] = moved.get(fill.base_asset, ZERO) + fill.side.sign * fill.quantity
+        if fill.fee_asset:
+            moved[fill.fee_asset] = moved.get(fill.fee_asset, ZERO) - fill.fee_quantity
+        for asset, amount in moved.items():
+            self.moved[asset] = self.moved.get(asset, ZERO) + amount
+
+    def hold_beside(self, beside: dict[str, Decimal]) -> bool:
+        """The account holds `beside` at the venue besides what the fills moved; True when cash came or went.
+
+        Cash that came is no profit: the peak and the start of the day move with it.
+        """
+        self.beside = dict(beside)
+        shift = beside.get(self.currency, ZERO) + self.moved.get(self.currency, ZERO) - self.balance
+        self.balance += shift
+        self.peak += shift
+        self.day_start_equity += shift
+        return shift != 0
+
+    @property
+    def expected(self) -> dict[str, Decimal]:
+        """What the venue should hold, by asset."""
+        beside = self.beside or {}
+        return {
+            asset: beside.get(asset, ZERO) + self.moved.get(asset, ZERO) for asset in sorted({*beside, *self.moved})
+        }
 
     def _exit(self, fill: Fill) -> Holding:
         holding = self.holdings.get(fill.position_id)
@@ -233,12 +315,13 @@ class AccountBook(msgspec.Struct, kw_only=True):
             raise BookError(f"position {fill.position_id} is not open; it cannot be closed")
         if fill.quantity > holding.quantity:
             raise BookError(f"position {fill.position_id} holds {holding.quantity}, not {fill.quantity}")
-        cost, fee = holding.cost_part(fill.quantity), holding.fee_part(fill.quantity)
+        quantity = fill.quantity + holding.left_for(fill.taken_in_kind, fill.quantity)
+        cost, fee = holding.cost_part(quantity), holding.fee_part(quantity)
         if holding.multiplier:
             self.balance += fill.quantity - fee + fill.realised
         else:
             self.balance += holding.side.sign * cost + fill.realised
-        holding.quantity -= fill.quantity
+        holding.quantity -= quantity
         holding.cost -= cost
         holding.fee_open -= fee
         holding.mark = fill.price
@@ -319,4 +402,12 @@ class AccountBook(msgspec.Struct, kw_only=True):
             multiplier=holding.multiplier,
         )
         holding.revision += 1
+        if not event.is_open and self.mode is Mode.LIVE:
+            self.remember_closed(holding.position_id, holding.revision)
         return event
+
+    def remember_closed(self, position_id: str, revision: int) -> None:
+        """A closed position goes on from `revision` should a late fill open it again."""
+        self.closed[position_id] = max(revision, self.closed.pop(position_id, 0))
+        while len(self.closed) > REMEMBERED_CLOSED:
+            del self.closed[next(iter(self.closed))]

@@ -6,7 +6,14 @@ from collections.abc import Sequence
 
 import msgspec
 
-from libs.core.stages import execute_control, execute_live, execute_market, execute_permits, execute_prices
+from libs.core.stages import (
+    execute_control,
+    execute_live,
+    execute_market,
+    execute_permits,
+    execute_prices,
+    execute_reconcile,
+)
 from libs.core.stages.execute_desk import Desk
 from libs.core.stages.execute_permits import Verifier, verifier_of
 from libs.core.stages.execute_state import ExecuteConfig, ExecuteState, Working, decode_state, encode_state
@@ -21,6 +28,7 @@ from libs.core.types import (
     Nanos,
     OrderState,
     Permit,
+    Reconciliation,
     Started,
     Ticks,
     TimePassed,
@@ -72,6 +80,8 @@ class ExecuteStage:
             execute_live.take(desk, event)
         elif isinstance(event, Control):
             execute_control.take(desk, event)
+        elif isinstance(event, Reconciliation):
+            execute_reconcile.take(desk, event)
         return desk.out
 
     def _market(self, event: Ticks | Bar | FeedHealth | Instrument) -> None:

@@ -62,4 +62,5 @@ def _flatten(desk: Desk, control: Control) -> None:
     for book in desk.state.books.values():
         for holding in list(book.holdings.values()):
             if covers(control.scope, holding.symbol, holding.strategy, book.account):
+                holding.flatten = why
                 desk.exit_position(book, holding, "flatten", why, (control.id,))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 import msgspec
 
 from libs.core.fills.models import executable_from
-from libs.core.portfolio.accounting import DAY, AccountBook, Holding
+from libs.core.portfolio.accounting import DAY, PRICE_STEP, AccountBook, Holding
 from libs.core.stages import execute_market as market
 from libs.core.stages.execute_state import ExecuteConfig, ExecuteState, MarketView, Working, market_key
 from libs.core.types import (
@@ -25,10 +25,15 @@ from libs.core.types import (
     Side,
     stable_id,
 )
+from libs.core.types.money import quantity_on_grid, to_step
 
 ZERO = Decimal(0)
 REWIND: Nanos = 60 * SECOND
 """A venue's clock this far behind the ledger does not lag: it plays other data."""
+ENDED_MOST = 256
+"""Live orders that ended are remembered, so many of them: their executions may be told after their end."""
+REMAINS = "remains"
+"""Names the fill that takes what cannot be sold out of a position."""
 
 
 class Desk:
@@ -126,14 +131,29 @@ class Desk:
         )
         self.out.append(working.order)
         if state.is_final:
-            self.state.working.pop(old.intent_id, None)
+            self.retire(working)
         return working.order
 
+    def retire(self, working: Working) -> None:
+        """A final order leaves the working ones; a live one is remembered for a while."""
+        state, intent = self.state, working.order.intent_id
+        state.working.pop(intent, None)
+        if working.order.mode is not Mode.LIVE:
+            return
+        state.ended.pop(intent, None)
+        state.ended[intent] = working
+        while len(state.ended) > ENDED_MOST:
+            del state.ended[next(iter(state.ended))]
+
     def fail(self, working: Working, state: OrderState, reason: str, cause: tuple[str, ...] = ()) -> None:
-        """An order ends without a fill. A failed exit gives its position a new revision, and so a new exit identity."""
+        """An order ends without a further fill. After a failed exit the position gets a new revision, and so a new exit."""
         order = self.revise(working, state, cause, reason=reason)
         holding = self.holding(order)
-        if order.action is Action.ENTER or holding is None or holding.exit_intent != order.intent_id:
+        if order.action is Action.ENTER:
+            if holding is not None and working.flatten:
+                self._flatten_entered(working, holding, (order.id,))
+            return
+        if holding is None or holding.exit_intent != order.intent_id:
             return
         holding.exit_intent = ""
         if not order.permit_id:
@@ -170,20 +190,92 @@ class Desk:
         stop, target = order.stop_price, order.target_price
         if order.action is Action.EXIT:
             stop = target = None
-        holding = book.apply(fill, stop, target, order.venue_order_id)
+        # Assets of one kind are all the same: only a contract is known to the venue by an id of its own.
+        holding = book.apply(fill, stop, target, "" if fill.base_asset else order.venue_order_id)
         if order.action is Action.ENTER:
             holding.entered_init = working.planned_init
-        filled = self.revise(working, OrderState.FILLED, (fill.id,), filled=fill.quantity, average_price=fill.price)
-        if holding.exit_intent == order.intent_id:
+        quantity, money = working.dealt
+        working.dealt = quantity, money = quantity + fill.quantity, money + fill.price * fill.quantity
+        working.trades[fill.trade_id] = None
+        average = fill.price if quantity == fill.quantity else to_step(money / quantity, PRICE_STEP, ROUND_HALF_UP)
+        ended = self.revise(
+            working, _state_after(order, fill, quantity), (fill.id,), filled=quantity, average_price=average
+        )
+        if ended.state.is_final and holding.exit_intent == order.intent_id:
             holding.exit_intent = ""
+        self._show(book, holding, fill)
+        if working.flatten and order.action is Action.ENTER and ended.state.is_final:
+            self._flatten_entered(working, holding, (ended.id,))
+
+    def _show(self, book: AccountBook, holding: Holding, fill: Fill) -> None:
+        """Position and account as they are after a fill."""
         if holding.quantity == 0:
             self.state.retry.pop(holding.position_id, None)
-        now = max(fill.ts_event, self.now(order.venue))
+        now = max(fill.ts_event, self.now(book.venue))
         self.out.append(book.position(holding, now, self.ts_init, (fill.id,)))
         self.mark(book)
         self.out.append(book.state(now, self.ts_init, (fill.id,)))
-        if working.flatten and order.action is Action.ENTER:
-            self.exit_position(book, holding, "flatten", working.flatten, (filled.id,))
+
+    def _flatten_entered(self, working: Working, holding: Holding, cause: tuple[str, ...]) -> None:
+        """What an entry opened that should not have been any more is closed again."""
+        holding.flatten = working.flatten
+        self.exit_position(self.state.books[working.order.account], holding, "flatten", working.flatten, cause)
+
+    # ---- remains
+
+    def sellable(self, book: AccountBook, holding: Holding) -> Decimal:
+        """How much of a position one order can close: what is on the venue's grid and not below its minimum."""
+        instrument = self.view(book.venue, holding.symbol).instrument
+        if not holding.base_asset or instrument is None:
+            return holding.quantity
+        quantity = quantity_on_grid(instrument, holding.quantity)
+        price = self._mark_of(book, holding)
+        if price is not None and quantity * price < instrument.min_notional:
+            return ZERO
+        return quantity
+
+    def write_off(self, book: AccountBook, holding: Holding, quantity: Decimal, reason: str, cause: str) -> None:
+        """Take `quantity` that cannot be sold out of a position, for nothing. At the venue nothing moves."""
+        trade = f"{REMAINS}-{holding.revision}"
+        intent = stable_id(holding.position_id, trade)
+        fill = Fill(
+            id=stable_id(intent, trade),
+            cause=(cause,),
+            ts_event=self.now(book.venue),
+            ts_init=self.ts_init,
+            intent_id=intent,
+            trade_id=trade,
+            mode=book.mode,
+            venue=book.venue,
+            account=book.account,
+            symbol=holding.symbol,
+            strategy=holding.strategy,
+            side=holding.side.opposite,
+            action=Action.EXIT,
+            price=ZERO,
+            quantity=quantity,
+            currency=book.currency,
+            realised=-holding.cost_part(quantity) + holding.fee_part(quantity),
+            position_id=holding.position_id,
+            reason=reason,
+            exploring=holding.exploring,
+            multiplier=holding.multiplier,
+        )
+        self.out.append(fill)
+        self.settle_remains(fill)
+
+    def settle_remains(self, fill: Fill) -> None:
+        """What follows from a fill of `write_off`; the same again changes nothing."""
+        book = self.state.books[fill.account]
+        holding = book.holdings.get(fill.position_id)
+        if holding is not None and fill.trade_id == f"{REMAINS}-{holding.revision}":
+            self._show(book, book.apply(fill, None, None), fill)
+
+    def sweep(self, book: AccountBook, holding: Holding, cause: str) -> None:
+        """After an exit has ended: what it left and nobody can sell is no position any more."""
+        if holding.quantity > 0 and not holding.exit_intent and not self.sellable(book, holding):
+            reason = f"{holding.quantity.normalize():f} {holding.base_asset} left, too little to be sold"
+            self.write_off(book, holding, holding.quantity, reason, cause)
 
     # ---- exits of our own
 
@@ -203,6 +295,10 @@ class Desk:
         intent = stable_id(holding.position_id, kind, holding.revision)
         if holding.exit_intent or intent in self.state.used:
             return None
+        quantity = self.sellable(book, holding)
+        if not quantity:
+            self.sweep(book, holding, cause[-1] if cause else "")
+            return None
         holding.exit_intent = intent
         self.state.used[intent] = ""
         view = self.view(book.venue, holding.symbol)
@@ -221,7 +317,7 @@ class Desk:
             strategy=holding.strategy,
             side=holding.side.opposite,
             action=Action.EXIT,
-            quantity=holding.quantity,
+            quantity=quantity,
             worst_price=ZERO,
             stop_price=trigger,
             position_id=holding.position_id,
@@ -237,12 +333,15 @@ class Desk:
     def mark(self, book: AccountBook) -> None:
         """Value every open position of a book by the newest prices."""
         for holding in book.holdings.values():
-            view = self.view(book.venue, holding.symbol)
-            if view.instrument is None:
-                continue
-            price = market.mark(view, view.instrument, holding.side, max(view.last_ts, view.quote_ts))
+            price = self._mark_of(book, holding)
             if price is not None:
                 holding.mark = price
+
+    def _mark_of(self, book: AccountBook, holding: Holding) -> Decimal | None:
+        view = self.view(book.venue, holding.symbol)
+        if view.instrument is None:
+            return None
+        return market.mark(view, view.instrument, holding.side, max(view.last_ts, view.quote_ts))
 
     def value_accounts(self, venue: str) -> None:
         """Open the books of `venue` with its first dated event; then an AccountState when due, if it has news."""
@@ -266,6 +365,15 @@ class Desk:
                 book.equity_due = now + every
                 if book.is_news():
                     self.out.append(book.state(now, self.ts_init, ()))
+
+
+def _state_after(order: Order, fill: Fill, filled: Decimal) -> OrderState:
+    """A contract is dealt whole, assets are when all of them are; doubt stays until the venue has been asked."""
+    if not fill.base_asset or filled >= order.quantity:
+        return OrderState.FILLED
+    if order.state.is_final:
+        return OrderState.CANCELLED
+    return OrderState.UNRESOLVED if order.state is OrderState.UNRESOLVED else OrderState.PARTLY_FILLED
 
 
 def cited(view: MarketView) -> tuple[str, ...]:

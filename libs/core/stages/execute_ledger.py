@@ -12,7 +12,8 @@ import msgspec
 
 from libs.core.portfolio.accounting import AccountBook
 from libs.core.stages import execute_control as control
-from libs.core.stages.execute_desk import Desk
+from libs.core.stages import execute_reconcile
+from libs.core.stages.execute_desk import REMAINS, Desk
 from libs.core.stages.execute_permits import digest, time_to_live
 from libs.core.stages.execute_state import ExecuteConfig, ExecuteState, Working
 from libs.core.types import (
@@ -28,6 +29,7 @@ from libs.core.types import (
     OrderState,
     Permit,
     Position,
+    Reconciliation,
     encode,
 )
 
@@ -50,6 +52,8 @@ class LedgerFold:
             self._permits[event.id] = self._permits.get(event.id, event)
         elif isinstance(event, Control):
             self._control(event)
+        elif isinstance(event, Reconciliation):
+            self._reconciliation(event)
         elif isinstance(event, Order | Fill | Position | AccountState) and event.account in self._ours:
             if event.mode is not self._config.mode:
                 self._of_other_mode(event)
@@ -67,7 +71,7 @@ class LedgerFold:
     def finish(self) -> ExecuteState:
         """The state; prices are unknown in it, so nothing is valued until the market speaks."""
         for working in list(self._state.working.values()):
-            if working.order.state is OrderState.FILLED:
+            if working.order.state is OrderState.FILLED or working.order.filled != working.dealt[0]:
                 self._without_fill(working)
         for book in self._state.books.values():
             for holding in book.holdings.values():
@@ -109,7 +113,7 @@ class LedgerFold:
         elif order.state is OrderState.ACKNOWLEDGED:
             self._desk.start_waiting(working, order.ts_event)
         elif order.state in (OrderState.CANCELLED, OrderState.REJECTED):
-            self._ended(order)
+            self._ended(working)
 
     def _first_revision(self, order: Order) -> None:
         if not self._mark_used(order) or order.state is not OrderState.PLANNED:
@@ -123,10 +127,11 @@ class LedgerFold:
         if order.action is Action.EXIT and holding is not None:
             holding.exit_intent = order.intent_id
 
-    def _ended(self, order: Order) -> None:
-        self._state.working.pop(order.intent_id, None)
+    def _ended(self, working: Working) -> None:
+        order = working.order
+        self._desk.retire(working)
         holding = self._desk.holding(order)
-        if order.action is Action.ENTER or holding is None:
+        if order.action is Action.ENTER or holding is None or holding.exit_intent != order.intent_id:
             return
         holding.exit_intent = ""
         if not order.permit_id:
@@ -136,8 +141,12 @@ class LedgerFold:
         self._lacking[event.id] = event
 
     def _fill(self, fill: Fill) -> None:
-        working = self._state.working.get(fill.intent_id)
-        if working is None:
+        if fill.trade_id.startswith(REMAINS):
+            if fill.account in self._state.books:
+                self._derive(lambda: self._desk.settle_remains(fill))
+            return
+        working = self._state.working.get(fill.intent_id) or self._state.ended.get(fill.intent_id)
+        if working is None or fill.trade_id in working.trades:
             return
         if fill.account not in self._state.books:
             account = self._ours[fill.account]
@@ -151,10 +160,20 @@ class LedgerFold:
         step()
         self._lacking.update({event.id: event for event in self._desk.out})
 
+    def _reconciliation(self, event: Reconciliation) -> None:
+        book = self._state.books.get(event.account)
+        if book is not None and book.mode is Mode.LIVE and event.id not in self._state.reconciled:
+            self._derive(lambda: execute_reconcile.follow(self._desk, book, event))
+
     def _position(self, position: Position) -> None:
-        holding = self._state.books[position.account].holdings.get(position.position_id)
+        book = self._state.books.get(position.account)
+        if book is None:
+            return
+        holding = book.holdings.get(position.position_id)
         if holding is not None:
             holding.revision = max(holding.revision, position.revision + 1)
+        elif position.mode is Mode.LIVE:
+            book.remember_closed(position.position_id, position.revision + 1)
 
     def _account(self, event: AccountState) -> None:
         self._desk.advance(event.venue, event.ts_event)
@@ -189,7 +208,7 @@ class LedgerFold:
     def _without_fill(self, working: Working) -> None:
         """An order called filled whose fill the ledger lacks waits on paper; live, the venue must be asked."""
         state = OrderState.ACKNOWLEDGED if working.order.mode is Mode.PAPER else OrderState.UNRESOLVED
-        working.order = msgspec.structs.replace(working.order, state=state)
+        working.order = msgspec.structs.replace(working.order, state=state, filled=working.dealt[0])
         self._desk.start_waiting(working, working.order.ts_event)
 
 

@@ -24,26 +24,56 @@ ZERO = Decimal(0)
 
 
 def take(desk: Desk, report: VenueReport) -> None:
-    """Apply one report; what was applied before, or speaks of nothing of ours, changes nothing."""
+    """Apply one report; what was applied before, or speaks of nothing of ours, changes nothing.
+
+    Reports come in any order: an execution may be told before its order was acknowledged and after it ended.
+    """
     if report.kind is ReportKind.CLOSED:
         _closed(desk, report)
         return
-    working = desk.state.working.get(report.intent_id)
+    working = desk.state.working.get(report.intent_id) or desk.state.ended.get(report.intent_id)
     if working is None or working.order.state is OrderState.PLANNED:
         return
-    state, cause = working.order.state, (report.id,)
+    if report.kind is ReportKind.FILLED:
+        if working.order.state is not OrderState.FILLED and _trade_of(report) not in working.trades:
+            (_entered if working.order.action is Action.ENTER else _exited)(desk, working, report)
+    elif not working.order.state.is_final:
+        _told(desk, working, report)
+
+
+def _told(desk: Desk, working: Working, report: VenueReport) -> None:
+    """What a venue says of an order besides its executions."""
+    state, cause, filled = working.order.state, (report.id,), working.dealt[0]
     if report.kind is ReportKind.ACKNOWLEDGED:
         if state in (OrderState.SENT, OrderState.UNRESOLVED):
-            desk.acknowledge(working, cause, venue_order_id=report.venue_order_id or working.order.venue_order_id)
+            known = report.venue_order_id or working.order.venue_order_id
+            if filled:
+                desk.revise(working, OrderState.PARTLY_FILLED, cause, venue_order_id=known)
+            else:
+                desk.acknowledge(working, cause, venue_order_id=known)
     elif report.kind is ReportKind.UNRESOLVED:
         if state is not OrderState.UNRESOLVED:
             desk.revise(working, OrderState.UNRESOLVED, cause, reason=f"unresolved: {report.detail}")
-    elif report.kind is ReportKind.REJECTED:
-        desk.fail(working, OrderState.REJECTED, f"venue: {report.detail or 'refused'}", cause)
-    elif working.order.action is Action.ENTER:
-        _entered(desk, working, report)
     else:
-        _exited(desk, working, report)
+        ended = report.kind is ReportKind.REJECTED and not filled
+        words = report.detail or ("refused" if ended else "cancelled")
+        desk.fail(working, OrderState.REJECTED if ended else OrderState.CANCELLED, f"venue: {words}", cause)
+        _sweep(desk, working, report)
+
+
+def _sweep(desk: Desk, working: Working, report: VenueReport) -> None:
+    holding = desk.holding(working.order)
+    if (
+        working.order.action is Action.EXIT
+        and working.order.state.is_final
+        and working.dealt[0]
+        and holding is not None
+    ):
+        desk.sweep(desk.state.books[working.order.account], holding, report.id)
+
+
+def _trade_of(report: VenueReport) -> str:
+    return report.trade_id or report.venue_order_id or report.id
 
 
 def _price(desk: Desk, working: Working, report: VenueReport) -> Decimal:
@@ -59,12 +89,23 @@ def _price(desk: Desk, working: Working, report: VenueReport) -> Decimal:
     return order.worst_price
 
 
-def _fill(desk: Desk, working: Working, report: VenueReport, price: Decimal, realised: Decimal, leverage: int) -> Fill:
+def _fill(
+    desk: Desk,
+    working: Working,
+    report: VenueReport,
+    price: Decimal,
+    realised: Decimal,
+    leverage: int,
+    *,
+    quantity: Decimal,
+    fee: Decimal,
+) -> Fill:
     order = working.order
-    trade = report.trade_id or report.venue_order_id or report.id
+    currency = desk.state.books[order.account].currency
+    trade = _trade_of(report)
     at = max(report.ts_event, order.ts_event)
     sent = working.accepted or order.ts_event
-    entry = order.action is Action.ENTER
+    in_asset = report.fee_asset not in ("", currency)
     return Fill(
         id=stable_id(order.intent_id, trade),
         cause=(order.id, report.id),
@@ -80,50 +121,87 @@ def _fill(desk: Desk, working: Working, report: VenueReport, price: Decimal, rea
         side=order.side,
         action=order.action,
         price=price,
-        quantity=report.quantity if entry and report.quantity is not None else order.quantity,
-        currency=desk.state.books[order.account].currency,
-        fee=report.fee,
+        quantity=quantity,
+        currency=currency,
+        fee=fee,
         latency_ms=(at - sent) / MILLISECOND,
         realised=realised,
         position_id=order.position_id,
         reason=order.reason,
         exploring=order.exploring,
         multiplier=leverage,
+        base_asset=_base_asset(desk, working),
+        fee_asset=report.fee_asset if in_asset else "",
+        fee_quantity=report.fee if in_asset else ZERO,
     )
+
+
+def _base_asset(desk: Desk, working: Working) -> str:
+    """What an order of assets deals in; "" for a contract."""
+    instrument = desk.view(working.order.venue, working.order.symbol).instrument
+    return instrument.base if instrument is not None and instrument.kind is InstrumentKind.SPOT else ""
 
 
 def _identify(desk: Desk, working: Working, report: VenueReport) -> None:
     """The venue's id for it must be in the ledger before the fill is: a rebuilt position is closed by that id."""
-    if report.venue_order_id and working.order.venue_order_id != report.venue_order_id:
+    known, state = working.order.venue_order_id, working.order.state
+    if not report.venue_order_id or known == report.venue_order_id or state.is_final:
+        return
+    if working.dealt[0] or (state is OrderState.UNRESOLVED and _base_asset(desk, working)):
+        desk.revise(working, state, (report.id,), venue_order_id=report.venue_order_id)
+    else:
         desk.acknowledge(working, (report.id,), venue_order_id=report.venue_order_id)
 
 
+def _fee(desk: Desk, working: Working, report: VenueReport, price: Decimal, in_kind: Decimal) -> Decimal:
+    """The fee in account currency: as told, or the worth of what was taken `in_kind`; 0 when a third asset paid it."""
+    if report.fee_asset in ("", desk.state.books[working.order.account].currency):
+        return report.fee
+    return in_kind * price if report.fee_asset == _base_asset(desk, working) else ZERO
+
+
 def _entered(desk: Desk, working: Working, report: VenueReport) -> None:
+    order = working.order
+    quantity = order.quantity - working.dealt[0] if report.quantity is None else report.quantity
+    if quantity <= 0:
+        return
     _identify(desk, working, report)
-    instrument = desk.view(working.order.venue, working.order.symbol).instrument
+    instrument = desk.view(order.venue, order.symbol).instrument
     leveraged = instrument is not None and instrument.kind is InstrumentKind.MULTIPLIER
     leverage = instrument.multiplier if instrument is not None and leveraged else 0
     price = _price(desk, working, report)
-    desk.book(working, _fill(desk, working, report, price, -report.fee, leverage))
+    fee = _fee(desk, working, report, price, report.fee)
+    desk.book(working, _fill(desk, working, report, price, -fee, leverage, quantity=quantity, fee=fee))
 
 
 def _exited(desk: Desk, working: Working, report: VenueReport) -> None:
     book, holding = desk.state.books[working.order.account], desk.holding(working.order)
     if holding is None:
         return
+    if holding.base_asset:
+        _identify(desk, working, report)
     price = _price(desk, working, report)
     desk.book(working, _closing_fill(desk, working, report, book, holding, price))
+    _sweep(desk, working, report)
 
 
 def _closing_fill(
     desk: Desk, working: Working, report: VenueReport, book: AccountBook, holding: Holding, price: Decimal
 ) -> Fill:
     """The venue's money is the truth; without it the formula is."""
-    if report.proceeds is not None and holding.multiplier:
+    quantity, fee = working.order.quantity, report.fee
+    if holding.base_asset:
+        told = quantity - working.dealt[0] if report.quantity is None else report.quantity
+        # What was sold beyond the position is not the position's; comparing with the venue will show it.
+        quantity = min(told, holding.quantity)
+        in_kind = holding.left_for(report.fee, quantity) if report.fee_asset == holding.base_asset else ZERO
+        fee = _fee(desk, working, report, price, in_kind)
+        realised = book.realised_by_exit(holding, quantity, price, fee, in_kind)
+    elif report.proceeds is not None and holding.multiplier:
         realised = book.realised_by_proceeds(holding, report.proceeds)
     else:
-        realised = book.realised_by_exit(holding, working.order.quantity, price, report.fee)
-    return _fill(desk, working, report, price, realised, holding.multiplier)
+        realised = book.realised_by_exit(holding, quantity, price, fee)
+    return _fill(desk, working, report, price, realised, holding.multiplier, quantity=quantity, fee=fee)
 
 
 def _closed(desk: Desk, report: VenueReport) -> None:

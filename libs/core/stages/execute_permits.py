@@ -76,12 +76,13 @@ def take(desk: Desk, permit: Permit, verify: Verifier) -> None:
     refusal = _refusal(desk, permit)
     if refusal is not None:
         desk.out.append(_order(desk, permit, permit.id, OrderState.REJECTED, refusal, permit.quantity))
+        if (remains := _exited(desk, permit)) is not None:
+            desk.sweep(desk.state.books[permit.account], remains, permit.id)
         return
-    holding = _held(desk, permit)
+    holding = _exited(desk, permit)
     quantity = _quantity(desk, permit)
-    if holding is not None and permit.action is Action.EXIT:
+    if holding is not None:
         holding.exit_intent = permit.id
-        quantity = min(quantity, holding.quantity)
     desk.plan(
         _order(desk, permit, permit.id, OrderState.PLANNED, permit.action.value, quantity),
         expires=permit.expires,
@@ -151,9 +152,16 @@ def _exit_refusal(desk: Desk, permit: Permit) -> str | None:
         return f"position: a {holding.side.value} position is not closed by a {permit.side.value}"
     if holding.exit_intent:
         return "position: its exit is under way"
-    if permit.quantity <= 0:
-        return "quantity: nothing to close"
+    if _quantity(desk, permit) <= 0:
+        return "quantity: nothing to close that can be sold"
     return None
+
+
+def _exited(desk: Desk, permit: Permit) -> Holding | None:
+    """The position that a permit to exit speaks of."""
+    if permit.action is not Action.EXIT or permit.account not in desk.state.books:
+        return None
+    return _held(desk, permit)
 
 
 def _held(desk: Desk, permit: Permit) -> Holding | None:
@@ -162,9 +170,13 @@ def _held(desk: Desk, permit: Permit) -> Holding | None:
 
 def _quantity(desk: Desk, permit: Permit) -> Decimal:
     instrument = desk.view(permit.venue, permit.symbol).instrument
-    if permit.action is Action.EXIT or instrument is None:
+    if instrument is None:
         return permit.quantity
-    return quantity_on_grid(instrument, permit.quantity)
+    holding = _exited(desk, permit)
+    if holding is None:
+        return quantity_on_grid(instrument, permit.quantity)
+    quantity = min(permit.quantity, desk.sellable(desk.state.books[permit.account], holding))
+    return quantity_on_grid(instrument, quantity) if holding.base_asset else quantity
 
 
 def halted(desk: Desk, symbol: str, strategy: str, account: str) -> str | None:

@@ -59,6 +59,9 @@ def _fire(desk: Desk, view: MarketView, event: Ticks, item: Trade | Quote) -> No
     if view.instrument is None:
         return
     for book, holding in _open(desk, event.venue, event.symbol, item.ts_event):
+        if holding.flatten:
+            desk.exit_position(book, holding, "flatten", holding.flatten, (event.id,))
+            continue
         adverse, dealable = market.closing_price(view, holding.side, item)
         stop_out = _stop_out(book, holding, view)
         if stop_out is not None and holding.side.sign * adverse <= holding.side.sign * float(stop_out):
@@ -109,6 +112,9 @@ def take_bar(desk: Desk, bar: Bar) -> None:
             touch = assumed_touch(open_, desk.config.costs.spread_bps, working.order.side)
             deal(desk, working, touch, max(bar.open_time, working.accepted), (bar.id,))
     for book, holding in _open(desk, bar.venue, bar.symbol, bar.ts_event):
+        if holding.flatten:
+            desk.exit_position(book, holding, "flatten", holding.flatten, (bar.id,))
+            continue
         held = holding.opened < bar.open_time
         stop_out = _stop_out(book, holding, view)
         stop, kind = holding.stop_price, "stop"

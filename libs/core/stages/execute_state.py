@@ -8,7 +8,7 @@ import msgspec
 
 from libs.core.fills.models import PaperCosts
 from libs.core.portfolio.accounting import AccountBook
-from libs.core.types import ControlKind, Instrument, Mode, Nanos, Order
+from libs.core.types import ControlKind, Instrument, Mode, Nanos, Order, Reconciliation
 
 STATE_VERSION = 1
 
@@ -55,6 +55,7 @@ class Working(msgspec.Struct, kw_only=True):
         bar_from: opening time from which a bar may fill it, where the symbol has bars only.
         flatten: reason for which what it opens must be closed again, "" when none.
         planned_init: machine clock when it was planned; only orders commands against it after a restart.
+        trades: trade ids of its executions. dealt: quantity and money (price x quantity) of all of them.
     """
 
     order: Order
@@ -66,6 +67,8 @@ class Working(msgspec.Struct, kw_only=True):
     bar_from: Nanos = 0
     flatten: str = ""
     planned_init: Nanos = 0
+    trades: dict[str, None] = {}
+    dealt: tuple[Decimal, Decimal] = (Decimal(0), Decimal(0))
 
 
 class MarketView(msgspec.Struct, kw_only=True):
@@ -103,7 +106,9 @@ class ExecuteState(msgspec.Struct, kw_only=True):
         used: digest of the permit that used an intent id ("" for exits of our own). refused: digests refused.
         halts: scope to the strongest command in force there (halt or reduce_only). controls: ids already obeyed.
         retry: position id to the data time before which no protective exit may be tried again.
+        ended: live orders that ended lately, for executions that are told late; oldest first.
         books: by account id. unsent: wire bytes of what the ledger still lacks after a restart.
+        reconciled: ids of the newest comparisons and transfers. differences: the open one by account.
     """
 
     version: int = STATE_VERSION
@@ -117,8 +122,11 @@ class ExecuteState(msgspec.Struct, kw_only=True):
     halts: dict[str, ControlKind] = {}
     controls: dict[str, None] = {}
     retry: dict[str, Nanos] = {}
+    ended: dict[str, Working] = {}
     books: dict[str, AccountBook] = {}
     unsent: list[bytes] = []
+    reconciled: dict[str, None] = {}
+    differences: dict[str, Reconciliation] = {}
 
 
 def market_key(venue: str, symbol: str) -> str:

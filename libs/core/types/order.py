@@ -81,8 +81,11 @@ class Fill(Event, tag="fill.v1", frozen=True, kw_only=True):
         latency_ms: modelled (paper) or measured (live) time from acceptance to execution, data clock.
         realised: P&L realised by it after fees, in `currency`.
         multiplier: leverage of the contract; 0 for spot. With it a ledger of fills alone rebuilds every position.
-        fee_asset, fee_quantity: what the venue took when that is not the account's currency ("" otherwise); `fee` is
-            then its worth at this fill's price, and the asset's balance moved by quantity less fee_quantity.
+        base_asset: the asset that `quantity` moved at a live venue; "" for contracts, on paper, and where nothing moved
+            there (the remains of a position that are too small to be sold, written off at price 0).
+        fee_asset, fee_quantity: what the venue took when that is not the account's currency ("" otherwise). Taken in
+            the base asset it comes out of the position, and `fee` is its worth at this fill's price; taken in a third
+            asset it is paid from what the account holds beside this book, and `fee` is 0.
     """
 
     intent_id: str
@@ -106,8 +109,14 @@ class Fill(Event, tag="fill.v1", frozen=True, kw_only=True):
     reason: str
     exploring: bool = True
     multiplier: int = 0
+    base_asset: str = ""
     fee_asset: str = ""
     fee_quantity: Decimal = Decimal(0)
+
+    @property
+    def taken_in_kind(self) -> Decimal:
+        """Base units that the venue took as its fee out of what was dealt."""
+        return self.fee_quantity if self.base_asset and self.fee_asset == self.base_asset else Decimal(0)
 
 
 class Position(Event, tag="position.v1", frozen=True, kw_only=True):
