@@ -146,7 +146,7 @@ class Desk:
             del state.ended[next(iter(state.ended))]
 
     def fail(self, working: Working, state: OrderState, reason: str, cause: tuple[str, ...] = ()) -> None:
-        """An order ends without a further fill. After a failed exit the position gets a new revision, and so a new exit."""
+        """An order ends without a further fill. A failed exit gives its position a new revision, and so a new exit."""
         order = self.revise(working, state, cause, reason=reason)
         holding = self.holding(order)
         if order.action is Action.ENTER:

@@ -30,12 +30,12 @@ DURABLE: Final = frozenset({"ORDERS", "CONTROL", "DLQ"})
 @lru_cache(maxsize=4096)
 def token(text: str) -> str:
     """`text` as one safe subject token: percent-encoded where NATS gives a character a meaning."""
-    return quote(text, safe="-_~!$()+@").replace(".", "%2E") or "%00"
+    return quote(text, safe="-_~!$()+@").replace(".", "%2E") or "%"
 
 
 def untoken(text: str) -> str:
     """The inverse of `token`."""
-    return "" if text == "%00" else unquote(text)
+    return "" if text == "%" else unquote(text)
 
 
 def interval_token(interval_s: int) -> str:
