@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from enum import StrEnum
 from typing import Protocol
@@ -14,10 +14,12 @@ from libs.venues.budget import Budget
 from libs.venues.errors import VenueError, VenueRefused, VenueUnavailable, VenueUnresolved
 
 __all__ = [
+    "Discovery",
     "FeedSink",
     "Holds",
     "Level",
     "MarketData",
+    "Offering",
     "PrivateSink",
     "Trading",
     "VenueError",
@@ -29,6 +31,36 @@ __all__ = [
 
 Level = tuple[float, float]
 """Price in quote currency and size in base units."""
+
+
+class Offering(msgspec.Struct, frozen=True, kw_only=True):
+    """What a venue offers on one symbol; None and empty where it does not say or the kind does not have it.
+
+    Attributes:
+        group: the venue's own grouping (submarket, quote asset). products: its contract or order types.
+        verified: the venue confirmed it for this symbol, not only listed it; otherwise `note` says why not.
+        price: newest, in quote currency. price_step, size_step: increments.
+        min_size, max_size: per order, in base units or, with `multipliers`, stake. min_notional: price x size.
+        fee_rate: fraction of the notional (price x size, or stake x multiplier) taken at entry.
+        stop_out: fraction of the price that it may move against the lowest multiplier until the stake is lost.
+    """
+
+    symbol: str
+    name: str
+    group: str = ""
+    is_open: bool = True
+    verified: bool = False
+    products: tuple[str, ...] = ()
+    price: Decimal | None = None
+    price_step: Decimal | None = None
+    multipliers: tuple[int, ...] = ()
+    fee_rate: Decimal | None = None
+    min_size: Decimal | None = None
+    max_size: Decimal | None = None
+    size_step: Decimal | None = None
+    min_notional: Decimal | None = None
+    stop_out: Decimal | None = None
+    note: str = ""
 
 
 class FeedSink(Protocol):
@@ -93,6 +125,19 @@ class MarketData(Protocol):
 
     async def aclose(self) -> None:
         """Close every connection."""
+
+
+class Discovery(Protocol):
+    """An optional part of market data: what there is to choose from, before anything is configured."""
+
+    async def offers(
+        self, symbols: Sequence[str] | None = None, progress: Callable[[int, int], None] | None = None
+    ) -> list[Offering]:
+        """What the venue offers on `symbols` (None = all), asked within its limits: that may take minutes.
+
+        `progress` is called with how many are done and how many there are. Raises VenueUnavailable, VenueRefused
+        (unknown symbol).
+        """
 
 
 class Holds(StrEnum):

@@ -10,9 +10,6 @@ from urllib.parse import urlsplit
 from libs.venues.base import MarketData, Trading
 from libs.venues.credentials import Credentials
 
-DERIV_APP_ID: Final = "1089"
-"""Deriv's shared test id, used where nobody named one (v3 only); register your own for more than a look."""
-
 CCXT: Final = "ccxt:"
 """What comes before the id of an exchange that is reached through the ccxt library."""
 
@@ -21,6 +18,9 @@ _DERIV_OPTIONS: Final = {
     "ws": "wss://api.derivws.com/trading/v1/options/ws",
     "rest": "https://api.derivws.com/trading/v1/options",
 }
+_DERIV_ACCOUNTS: Final = {"live": "real", "testnet": "demo"}
+"""Endpoint to the kind of account that the Options API may trade; a simulator's may be either, demo first."""
+
 _ALPACA_DATA: Final = {"data": "https://data.alpaca.markets", "stream_data": "wss://stream.data.alpaca.markets"}
 
 ENDPOINTS: Final[dict[str, dict[str, dict[str, dict[str, str]]]]] = {
@@ -120,11 +120,10 @@ def make_market_data(
     known = credentials or Credentials()
     # Adapters are imported when asked for: a service that only trades on paper need not hold their libraries.
     if venue == "deriv":
-        from libs.venues.deriv.codec import codec_for
         from libs.venues.deriv.market import DerivMarketData
 
         _need(venue, urls, ("ws",))
-        return DerivMarketData(_with_app_id(urls["ws"], known), codec_for(api))
+        return DerivMarketData(urls, api, app_id=known.app_id)
     if venue == "binance":
         from libs.venues.binance.market import BinanceMarketData
 
@@ -161,16 +160,14 @@ def make_trading(
     urls = addresses(venue, api=api, endpoint=endpoint, overrides=endpoints)
     known = credentials or Credentials()
     if venue == "deriv":
-        from libs.venues.deriv.codec import codec_for
         from libs.venues.deriv.contracts import product_of
         from libs.venues.deriv.trading import DerivTrading
 
-        _need(venue, urls, ("ws",))
+        _need(venue, urls, ("ws", "rest") if api == "options" else ("ws",))
         _need_credentials(venue, known.token, "DERIV_TOKEN")
         chosen = product_of(product, duration, duration_unit)
-        return DerivTrading(
-            _with_app_id(urls["ws"], known), codec_for(api), known.token, currency=currency, product=chosen
-        )
+        kind = _DERIV_ACCOUNTS.get(endpoint, "")
+        return DerivTrading(urls, api, known, currency=currency, product=chosen, account_type=kind)
     if venue == "binance":
         _need(venue, urls, ("rest", "ws_api"))
         secret = known.secret or known.private_key
@@ -211,10 +208,3 @@ def _need(venue: str, urls: Mapping[str, str], names: Sequence[str]) -> None:
 def _need_credentials(venue: str, given: object, names: str) -> None:
     if not given:
         raise ValueError(f"orders at {venue} need credentials; set {names}")
-
-
-def _with_app_id(url: str, credentials: Credentials) -> str:
-    """v3 takes the application's id in the address."""
-    if "app_id=" in url:
-        return url
-    return f"{url}{'&' if '?' in url else '?'}app_id={credentials.app_id or DERIV_APP_ID}"

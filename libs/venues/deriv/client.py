@@ -1,241 +1,62 @@
-"""Deriv's WebSocket: calls matched by req_id, streams by subscription id, kept alive by pings, reopened on demand."""
+"""Deriv's connection for calls: opened when first needed, logged in, and again with back-off after it broke."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
-import time
 from collections.abc import Callable
 from typing import Final, TypeVar
 
-import msgspec
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
+from libs.venues.budget import Budget, Priority
+from libs.venues.deriv.answers import CodecError
+from libs.venues.deriv.codec import Codec, Request
+from libs.venues.deriv.connection import Connection, LoggedOut, NoAnswer, OddHandler, PushHandler, TickHandler
+from libs.venues.deriv.door import Door
+from libs.venues.deriv.limits import Limits
+from libs.venues.deriv.model import Site
+from libs.venues.errors import VenueError, VenueRefused
+from libs.venues.pace import Backoff
 
-from libs.core.types import Nanos
-from libs.venues.base import VenueRefused, VenueUnavailable
-from libs.venues.deriv.codec import Bucket, Codec, CodecError, Request
-from libs.venues.deriv.model import Fault, Head, Tick
-from libs.venues.pace import Backoff, Pace, is_loopback
+__all__ = ["Connection", "DerivClient", "NoAnswer"]
 
-PING_S: Final = 30.0
-"""Deriv closes after about two minutes without traffic and advises this."""
+MIGRATED: Final = (
+    "Deriv has moved this account to its Options API: set api: options for deriv, with a new token and app id from "
+    "developers.deriv.com (DERIV_TOKEN, DERIV_APP_ID); v3 goes on while the venue lets it"
+)
 
-ANSWER_S: Final = 10.0
-"""How long an answer may take before the call is given up and, for a ping, the connection."""
-
-MAX_FRAME: Final = 16 * 1024 * 1024
-
-UNKNOWN_OUTCOME: Final = frozenset({"WrongResponse", "CallError", "InternalServerError", "UnknownError"})
-"""Codes with which the venue admits that it does not know what became of the request."""
+log = logging.getLogger("libs.venues.deriv")
 
 T = TypeVar("T")
-TickHandler = Callable[[Tick, bytes, Nanos], None]
-PushHandler = Callable[[bytes], None]
-OddHandler = Callable[[bytes, str], None]
-
-_json = msgspec.json.Encoder(decimal_format="number")
-
-
-class NoAnswer(VenueUnavailable):
-    """Sent, and nothing (or nothing certain) came back: whether it had an effect is not known."""
-
-
-def limits() -> dict[Bucket, Pace]:
-    """Calls a minute that both the old and the new API allow; they are counted per user."""
-    return {Bucket.GENERAL: Pace(220, 60.0), Bucket.PRICING: Pace(80, 60.0), Bucket.OUTCOME: Pace(30, 60.0)}
-
-
-def _ignore_odd(frame: bytes, reason: str) -> None:
-    return None
-
-
-def _ignore_tick(tick: Tick, frame: bytes, recv_ns: Nanos) -> None:
-    return None
-
-
-class Connection:
-    """One life of the WebSocket. It cannot be resumed: whoever needs a stream subscribes again on the next."""
-
-    def __init__(
-        self, ws: ClientConnection, codec: Codec, paces: dict[Bucket, Pace], on_tick: TickHandler, on_odd: OddHandler
-    ) -> None:
-        self._ws = ws
-        self._codec = codec
-        self._paces = paces
-        self._on_tick = on_tick
-        self._on_odd = on_odd
-        self._next_id = 0
-        self._pending: dict[int, tuple[asyncio.Future[bytes], PushHandler | None]] = {}
-        self._streams: dict[str, PushHandler] = {}
-        self.ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self._tasks = [asyncio.create_task(self._read()), asyncio.create_task(self._keep_alive())]
-
-    @classmethod
-    async def open(
-        cls,
-        url: str,
-        codec: Codec,
-        paces: dict[Bucket, Pace],
-        on_tick: TickHandler = _ignore_tick,
-        on_odd: OddHandler = _ignore_odd,
-    ) -> Connection:
-        """Connect.
-
-        Raises:
-            VenueUnavailable: no connection; the text names the address.
-        """
-        try:
-            ws = await connect(
-                url,
-                compression=None,
-                ping_interval=None,
-                open_timeout=ANSWER_S,
-                close_timeout=1.0,
-                max_size=MAX_FRAME,
-                proxy=None if is_loopback(url) else True,
-            )
-        except (OSError, TimeoutError, InvalidHandshake, InvalidURI, ConnectionClosed) as err:
-            raise VenueUnavailable(f"no connection to Deriv at {url.partition('?')[0]}: {err}") from err
-        return cls(ws, codec, paces, on_tick, on_odd)
-
-    @property
-    def is_alive(self) -> bool:
-        return not self.ended.done()
-
-    async def call(self, request: Request[T], *, on_push: PushHandler | None = None, timeout_s: float = ANSWER_S) -> T:
-        """Ask and read the answer; `on_push` gets every later frame of the subscription it opens.
-
-        Raises:
-            VenueRefused: the venue said no, with its code.
-            NoAnswer: sent, and what became of it is not known.
-            VenueUnavailable: not sent, or refused for its rate.
-        """
-        await self._paces[request.bucket].turn()
-        if not self.is_alive:
-            raise VenueUnavailable(f"the connection to Deriv is closed: {self.ended.result()}")
-        self._next_id += 1
-        req_id = self._next_id
-        answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-        self._pending[req_id] = (answer, on_push)
-        try:
-            async with asyncio.timeout(timeout_s):
-                await self._ws.send(_json.encode(request.body | {"req_id": req_id}), text=True)
-                frame = await answer
-            return request.read(frame)
-        except TimeoutError as err:
-            raise NoAnswer(f"Deriv gave no answer within {timeout_s:g} s to {_name(request)}") from err
-        except ConnectionClosed as err:
-            raise NoAnswer(f"the connection to Deriv broke during {_name(request)}: {err}") from err
-        except CodecError as err:
-            raise NoAnswer(f"Deriv's answer to {_name(request)} cannot be read: {err}") from err
-        finally:
-            self._pending.pop(req_id, None)
-
-    async def close(self, reason: str = "closed by us") -> None:
-        """End this life; calls in flight get NoAnswer."""
-        self._end(reason)
-        await self._ws.close()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    async def _read(self) -> None:
-        reason = "closed by Deriv"
-        try:
-            while True:
-                frame = await self._ws.recv(decode=False)
-                self._take(frame, time.time_ns())
-        except ConnectionClosed as err:
-            reason = str(err)
-        finally:
-            self._end(reason)
-
-    def _take(self, frame: bytes, recv_ns: Nanos) -> None:
-        try:
-            head = self._codec.head(frame)
-        except CodecError as err:
-            self._on_odd(frame, f"malformed: {err}")
-            return
-        waiting = self._pending.get(head.req_id) if head.req_id is not None else None
-        if waiting is not None and not waiting[0].done():
-            self._answer(frame, head, *waiting)
-        elif head.tick is None and not self._push(frame, head):
-            self._on_odd(frame, f"unexpected {head.msg_type or 'message'}")
-        if head.tick is not None:
-            self._on_tick(head.tick, frame, recv_ns)
-
-    def _answer(self, frame: bytes, head: Head, answer: asyncio.Future[bytes], on_push: PushHandler | None) -> None:
-        if head.error is not None:
-            answer.set_exception(_failure(head.error))
-            return
-        if on_push is not None and head.subscription is not None:
-            self._streams[head.subscription.id] = on_push
-        answer.set_result(frame)
-
-    def _push(self, frame: bytes, head: Head) -> bool:
-        handler = self._streams.get(head.subscription.id) if head.subscription is not None else None
-        if handler is None or head.error is not None:
-            return False
-        handler(frame)
-        return True
-
-    async def _keep_alive(self) -> None:
-        while True:
-            await asyncio.sleep(PING_S)
-            try:
-                await self.call(self._codec.ping())
-            except VenueUnavailable as err:
-                self._end(f"no pong: {err}")
-                return
-
-    def _end(self, reason: str) -> None:
-        if self.ended.done():
-            return
-        self.ended.set_result(reason)
-        for answer, _ in self._pending.values():
-            if not answer.done():
-                answer.set_exception(NoAnswer(f"the connection to Deriv broke: {reason}"))
-        current = asyncio.current_task()
-        for task in self._tasks:
-            if task is not current:
-                task.cancel()
-
-
-def _name(request: Request[T]) -> str:
-    return next(iter(request.body))
-
-
-def _failure(fault: Fault) -> Exception:
-    code = f"{fault.code}/{fault.subcode}" if fault.subcode else fault.code
-    text = f"{fault.message or 'refused'} ({code})"
-    if fault.code == "RateLimit":
-        return VenueUnavailable(text)
-    if fault.code in UNKNOWN_OUTCOME:
-        return NoAnswer(text)
-    return VenueRefused(text, fault.code)
 
 
 class DerivClient:
-    """A connection for calls, opened when first needed and again, with back-off, after it broke."""
+    """One connection for calls, and as many as asked for ticks, all under the same rate limits."""
 
-    def __init__(self, url: str, codec: Codec, *, token: str = "", rng: random.Random | None = None) -> None:
+    def __init__(
+        self, door: Door, codec: Codec, limits: Limits, *, token: str = "", rng: random.Random | None = None
+    ) -> None:
+        """`token` "" = market data: nobody logs in."""
         self.codec = codec
-        self._url = url
+        self._door = door
+        self._limits = limits
         self._token = token
-        self._paces = limits()
         self._backoff = Backoff(rng or random.Random())
         self._not_before = 0.0
         self._connection: Connection | None = None
         self._opening = asyncio.Lock()
+        self._warned = False
+        self._asking: set[asyncio.Task[None]] = set()
 
     async def open_stream(self, on_tick: TickHandler, on_odd: OddHandler) -> Connection:
-        """A connection of its own for ticks, counted under the same rate limits."""
-        return await Connection.open(self._url, self.codec, self._paces, on_tick, on_odd)
+        """A connection of its own for ticks."""
+        return await Connection.open(await self._door.url(), self.codec, self._limits, on_tick, on_odd)
 
     async def connection(self) -> Connection:
         """The live connection, logged in when there is a token.
 
         Raises:
-            VenueUnavailable: cannot connect now. VenueRefused: the token is not accepted.
+            VenueUnavailable: cannot connect now. VenueRefused: the credentials are not accepted.
         """
         async with self._opening:
             if self._connection is not None and self._connection.is_alive:
@@ -243,29 +64,87 @@ class DerivClient:
             loop = asyncio.get_running_loop()
             await asyncio.sleep(max(0.0, self._not_before - loop.time()))
             self._not_before = loop.time() + self._backoff.next_s()
-            connection = await Connection.open(self._url, self.codec, self._paces)
-            if self._token:
+            connection = await Connection.open(await self._door.url(), self.codec, self._limits)
+            try:
                 await self._log_in(connection)
+            except BaseException:
+                connection.abandon("login failed")
+                raise
             self._backoff.reset()
             self._connection = connection
+            self._ask_site_later(connection)
             return connection
 
     async def _log_in(self, connection: Connection) -> None:
+        login = self.codec.login(self._token) if self._token else None
+        if login is None:
+            return
         try:
-            await connection.call(self.codec.authorize(self._token))
+            await connection.call(login)
         except VenueRefused as err:
-            await connection.close("login refused")
             raise VenueRefused(f"Deriv refused the token: {err}; check DERIV_TOKEN", err.code) from err
-        except VenueUnavailable:
-            await connection.close("login failed")
-            raise
 
-    async def call(self, request: Request[T], *, on_push: PushHandler | None = None) -> T:
-        """Ask on the shared connection; raises as `Connection.call` and `connection`."""
-        return await (await self.connection()).call(request, on_push=on_push)
+    async def call(
+        self, request: Request[T], *, priority: Priority | None = None, on_push: PushHandler | None = None
+    ) -> T:
+        """Ask on the shared connection; raises as `Connection.call` and `connection`.
+
+        A session that has ended is told by a refusal without effect: the request is made again after a new login.
+        """
+        connection = await self.connection()
+        try:
+            return await connection.call(request, priority=priority, on_push=on_push)
+        except LoggedOut:
+            if not self._token:
+                raise
+            await self.renew("the session ended")
+            return await (await self.connection()).call(request, priority=priority, on_push=on_push)
+
+    async def renew(self, reason: str) -> None:
+        """Give up the shared connection: the next call logs in anew."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.close(reason)
+
+    def _ask_site_later(self, connection: Connection) -> None:
+        """What the venue says of itself is nice to have: nobody waits for it."""
+        task = asyncio.get_running_loop().create_task(self.follow_site(connection, self._told))
+        self._asking.add(task)
+        task.add_done_callback(self._asking.discard)
+
+    async def follow_site(self, connection: Connection, hear: Callable[[Site], None]) -> None:
+        """Take over the venue's limits, and tell `hear` its state now and whenever it changes."""
+        request = self.codec.site()
+        if request is None:
+            return
+
+        def heard(site: Site) -> None:
+            self._limits.resize(site.quotas)
+            hear(site)
+
+        def updated(frame: bytes) -> None:
+            try:
+                heard(request.read(frame))
+            except CodecError as err:
+                log.debug("website_status cannot be read: %s", err)
+
+        try:
+            heard(await connection.call(request, on_push=updated))
+        except VenueError as err:
+            log.debug("website_status is not known: %s", err)
+
+    def _told(self, site: Site) -> None:
+        if site.has_migrated and not self._warned:
+            self._warned = True
+            log.warning(MIGRATED)
+
+    def budgets(self) -> tuple[Budget, ...]:
+        """The rate limits that every connection spends from."""
+        return self._limits.budgets()
 
     async def aclose(self) -> None:
-        """Close the shared connection."""
-        if self._connection is not None:
-            await self._connection.close()
-            self._connection = None
+        """Close the shared connection and the door."""
+        for task in self._asking:
+            task.cancel()
+        await self.renew("closed by us")
+        await self._door.aclose()

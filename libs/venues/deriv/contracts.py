@@ -7,14 +7,19 @@ from decimal import Decimal
 from typing import Final
 
 from libs.core.types import SECOND, Instrument, InstrumentKind, Order, ReportKind, Side, VenueReport, stable_id
-from libs.venues.base import VenueRefused
-from libs.venues.deriv.model import Ask, Booking, Contract, Holding, Receipt, Sale
+from libs.venues.base import VenuePosition
+from libs.venues.deriv.model import Ask, Booking, Contract, Holding, Receipt, Sale, Turnover
+from libs.venues.errors import VenueRefused
 
 BEFORE_S: Final = 2
 """How much earlier than its order a purchase may be stamped: the venue tells whole seconds."""
 
 AFTER_S: Final = 60
 """How much later: a request that was under way for longer was dropped with its connection."""
+
+
+FALLING: Final = frozenset({"MULTDOWN", "PUT", "PUTE", "LOWER", "RUNLOW", "TURBOSSHORT", "VANILLALONGPUT", "PUTSPREAD"})
+"""Contract types that gain when the price falls."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +94,21 @@ def is_within_limit(spot: Decimal, order: Order) -> bool:
     return spot <= order.worst_price if order.side is Side.BUY else spot >= order.worst_price
 
 
+def position(holding: Holding) -> VenuePosition:
+    """A contract in the portfolio as a position; its quantity is what was paid for it."""
+    return VenuePosition(
+        id=str(holding.contract_id),
+        symbol=holding.symbol,
+        side=Side.SELL if holding.contract_type in FALLING else Side.BUY,
+        quantity=holding.buy_price,
+        opened=holding.purchase_time * SECOND,
+    )
+
+
 def candidates(
-    order: Order, contract_type: str, holdings: list[Holding], bookings: list[Booking], taken: set[int]
+    order: Order, sent: int, contract_type: str, holdings: list[Holding], bookings: list[Booking], taken: set[int]
 ) -> list[Purchase]:
-    """Every purchase in portfolio or statement that could be `order`: same symbol, type and stake, bought then."""
-    sent = order.ts_event // SECOND
+    """Every purchase in the books that could be `order`: same symbol, type and stake, bought around second `sent`."""
     found: dict[int, Purchase] = {}
     for booking in bookings:
         if booking.action == "buy" and _is_of(booking.shortcode, contract_type, order.symbol):
@@ -109,10 +124,13 @@ def candidates(
     return [
         purchase
         for purchase in found.values()
-        if purchase.contract_id not in taken
-        and purchase.price == order.quantity
-        and sent - BEFORE_S <= purchase.time <= sent + AFTER_S
+        if purchase.contract_id not in taken and purchase.price == order.quantity and is_about(sent, purchase.time)
     ]
+
+
+def is_about(sent: int, purchased: int) -> bool:
+    """Whether a purchase at second `purchased` can be of an order sent at second `sent`."""
+    return sent - BEFORE_S <= purchased <= sent + AFTER_S
 
 
 def _is_of(shortcode: str, contract_type: str, symbol: str) -> bool:
@@ -158,6 +176,7 @@ def bought(
 
 def sold(intent_id: str, sale: Sale, contract: Contract | None) -> VenueReport:
     """We sold a contract; `contract` as the venue saw it afterwards, when it could be had."""
+    ended = contract.sell_time or contract.current_spot_time if contract is not None else 0
     price = (contract.exit_spot or contract.current_spot) if contract is not None else None
     return VenueReport(
         id=_report_id(intent_id, ReportKind.FILLED, sale.transaction_id),
@@ -169,12 +188,27 @@ def sold(intent_id: str, sale: Sale, contract: Contract | None) -> VenueReport:
         quantity=contract.buy_price if contract is not None else None,
         proceeds=sale.sold_for,
         balance_after=sale.balance_after,
-        ts_event=contract.sell_time * SECOND if contract is not None else 0,
+        ts_event=ended * SECOND,
         detail="" if price is not None else "the exit spot could not be had from the venue",
     )
 
 
-def settled(intent_id: str, contract: Contract, kind: ReportKind) -> VenueReport:
+def turned_over(intent_id: str, turnover: Turnover, kind: ReportKind) -> VenueReport:
+    """A sale as the account's stream tells it, of a contract that the venue does not show (any more)."""
+    return VenueReport(
+        id=_report_id(intent_id, kind, turnover.transaction_id),
+        kind=kind,
+        intent_id=intent_id,
+        venue_order_id=str(turnover.contract_id),
+        trade_id=str(turnover.transaction_id),
+        proceeds=turnover.amount,
+        balance_after=turnover.balance,
+        ts_event=turnover.time * SECOND,
+        detail="the exit spot could not be had from the venue",
+    )
+
+
+def settled(intent_id: str, contract: Contract, kind: ReportKind, balance_after: Decimal | None = None) -> VenueReport:
     """A contract that `is_sold`, whoever sold it."""
     trade_id = str(contract.sell_transaction_id or f"{contract.contract_id}-settled")
     return VenueReport(
@@ -186,6 +220,7 @@ def settled(intent_id: str, contract: Contract, kind: ReportKind) -> VenueReport
         price=contract.exit_spot or contract.current_spot,
         quantity=contract.buy_price,
         proceeds=contract.sell_price if contract.sell_price is not None else Decimal(0),
+        balance_after=balance_after,
         ts_event=(contract.sell_time or contract.current_spot_time) * SECOND,
         detail=contract.status,
     )

@@ -1,26 +1,38 @@
-"""Orders of one Deriv account: proposal, buy once, sell, and the search for what became of a buy without an answer."""
+"""Orders of one Deriv account: proposal, buy once, sell; what became of them, and what happens to the account."""
 
 from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Final
 
-from libs.core.types import SECOND, Action, Instrument, Order, ReportKind, VenueReport
-from libs.venues.base import VenueError, VenueRefused, VenueUnresolved
+from libs.core.types import Action, Instrument, Order, ReportKind, VenueReport
+from libs.venues.base import Holds, PrivateSink, VenuePosition
+from libs.venues.budget import Budget, Priority
+from libs.venues.credentials import Credentials
 from libs.venues.deriv import contracts
-from libs.venues.deriv.client import DerivClient, NoAnswer
-from libs.venues.deriv.codec import Codec
+from libs.venues.deriv.client import DerivClient
+from libs.venues.deriv.codec import codec_for
+from libs.venues.deriv.connection import NoAnswer
 from libs.venues.deriv.contracts import Product, Purchase
-from libs.venues.deriv.model import Booking, Contract, Proposal, Receipt
-from libs.venues.deriv.v3 import STATEMENT_PAGE
+from libs.venues.deriv.door import private_door
+from libs.venues.deriv.memory import Memory
+from libs.venues.deriv.model import Ask, Contract, Proposal, Receipt
+from libs.venues.deriv.private import PrivateStream
+from libs.venues.deriv.protection import protect
+from libs.venues.deriv.resolver import Resolver
 from libs.venues.deriv.watch import ContractWatch
+from libs.venues.errors import VenueError, VenueRefused, VenueUnavailable, VenueUnresolved
 
 REPRICE: Final = frozenset({"PriceMoved", "InvalidContractProposal"})
-"""Refusals of a buy after which a new proposal is asked for."""
+"""Refusals of a buy after which a new proposal is asked for: the price moved, or the proposal's connection is gone."""
 
 REPRICE_MOST: Final = 5
+PRICE_S: Final = 20.0
+"""Seconds after which no buy is sent any more: what was decided is stale, and the books are searched near its time."""
+
 ENDED: Final = frozenset({"ContractAlreadySold", "ContractNotFound", "NoOpenPosition"})
 """Refusals of a sale that say the contract may be over."""
 
@@ -29,54 +41,103 @@ TOO_EARLY: Final = frozenset({"SellAtEntryTick", "EntryTickMissing", "WaitForCon
 
 SELL_MOST: Final = 8
 TICK_S: Final = 1.0
-SETTLE_S: Final = 10.0
-"""Venue seconds after which a buy that the books do not show never happened."""
 
 
 class DerivTrading:
     """Implements `Trading`. A buy is sent once per call of `submit` unless the venue proves that it had no effect."""
 
     name = "deriv"
+    holds = Holds.CONTRACTS
 
     def __init__(
         self,
-        url: str,
-        codec: Codec,
-        token: str,
+        urls: Mapping[str, str],
+        api: str,
+        credentials: Credentials,
         *,
         currency: str = "USD",
         product: Product | None = None,
+        account_type: str = "",
         rng: random.Random | None = None,
     ) -> None:
-        self._client = DerivClient(url, codec, token=token, rng=rng)
+        """`urls`: "ws" (v3), "rest" (options). `account_type` (options): demo, real, or "" = either, demo first.
+
+        Raises:
+            ValueError: an unknown `api`; one line.
+        """
+        codec = codec_for(api)
+        limits = codec.limits()
+        drawn = rng or random.Random()
+        door = private_door(urls, api, credentials, limits, account_type=account_type)
+        self._client = DerivClient(door, codec, limits, token=credentials.token, rng=drawn)
         self._watch = ContractWatch(self._client)
         self._currency = currency
         self._product = product or Product()
-        self._intents: dict[int, str] = {}
+        self._memory = Memory()
+        self._resolver = Resolver(self._client, self._watch, self._memory, self._product)
+        self._private = PrivateStream(self._client, self._watch, self._memory, drawn)
 
     async def submit(self, order: Order, instrument: Instrument) -> list[VenueReport]:
-        """Ask for a price, check it against the order's limits, buy; a price that moved is asked for again."""
+        """Ask for a price, check it against the order's limits, buy; a price that moved is asked for again.
+
+        The order's stop and target are left with the venue too, a little further out; a venue that refuses them gets
+        the order without, and the report says so.
+        """
         ask = self._product.ask(order, instrument, self._currency)
+        protected = bool(ask.multiplier) and (order.stop_price is not None or order.target_price is not None)
+        note = ""
+        deadline = asyncio.get_running_loop().time() + PRICE_S
         for _ in range(REPRICE_MOST):
-            proposal = await self._client.call(self._client.codec.proposal(ask))
-            _check(proposal, order)
             try:
-                receipt = await self._buy(proposal)
+                async with asyncio.timeout_at(deadline):
+                    proposal = await self._propose(ask, order)
+                    if protected:
+                        proposal, note, protected = await self._protected(ask, proposal, order)
+            except TimeoutError as err:
+                raise VenueUnavailable(f"Deriv gave no price within {PRICE_S:g} s; nothing was bought") from err
+            try:
+                receipt = await self._buy(proposal, order)
             except VenueRefused as err:
-                if err.code not in REPRICE:
+                if err.code in REPRICE:
+                    continue
+                if not protected:
                     raise
+                protected, note = False, f"without protective levels at the venue: {err}"
                 continue
-            return await self._bought(order, proposal, receipt)
+            return await self._bought(order, proposal, receipt, note)
         raise VenueRefused(f"the price moved {REPRICE_MOST} times in a row", "PriceMoved")
 
-    async def _buy(self, proposal: Proposal) -> Receipt:
+    async def _propose(self, ask: Ask, order: Order) -> Proposal:
+        proposal = await self._client.call(self._client.codec.proposal(ask))
+        if proposal.ask_price > order.quantity:
+            text = f"asked {proposal.ask_price}, more than the stake of {order.quantity}"
+            raise VenueRefused(text, "AskAboveStake")
+        if not contracts.is_within_limit(proposal.spot, order):
+            raise VenueRefused(f"spot {proposal.spot} is beyond the limit of {order.worst_price}", "BeyondLimit")
+        return proposal
+
+    async def _protected(self, ask: Ask, plain: Proposal, order: Order) -> tuple[Proposal, str, bool]:
+        """A proposal with the order's levels if the venue takes them, else the plain one; a note; which of them."""
+        guarded, note = protect(ask, plain, order)
+        if guarded == ask:
+            return plain, note, False
+        try:
+            return await self._propose(guarded, order), note, True
+        except VenueRefused as err:
+            if err.code == "BeyondLimit":
+                raise
+            return plain, f"without protective levels at the venue: {err}", False
+
+    async def _buy(self, proposal: Proposal, order: Order) -> Receipt:
+        self._memory.sent[order.intent_id] = proposal.asked_time
         try:
             return await self._client.call(self._client.codec.buy(proposal.id, proposal.ask_price))
         except NoAnswer as err:
+            self._resolver.doubt()
             raise VenueUnresolved(f"whether the buy happened is not known: {err}") from err
 
-    async def _bought(self, order: Order, proposal: Proposal, receipt: Receipt) -> list[VenueReport]:
-        self._intents[receipt.contract_id] = order.intent_id
+    async def _bought(self, order: Order, proposal: Proposal, receipt: Receipt, note: str) -> list[VenueReport]:
+        self._memory.entries[receipt.contract_id] = order.intent_id
         purchase = Purchase(
             receipt.contract_id,
             receipt.transaction_id,
@@ -86,19 +147,22 @@ class DerivTrading:
         )
         contract = await self._watch.until_entered(receipt.contract_id)
         if contract is not None and contract.entry_spot is not None:
-            fill = contracts.bought(order.intent_id, purchase, contract.entry_spot, contract.commission)
+            price, commission = contract.entry_spot, contract.commission
         else:
-            detail = "the entry spot is not known yet; the price is the proposal's spot"
-            fill = contracts.bought(order.intent_id, purchase, proposal.spot, proposal.commission, detail)
+            price, commission = proposal.spot, proposal.commission
+            note = f"{note}; " * bool(note) + "the entry spot is not known yet; the price is the proposal's spot"
+        fill = contracts.bought(order.intent_id, purchase, price, commission, note)
         return [contracts.acknowledged(order.intent_id, receipt), fill]
 
     async def close(self, order: Order, venue_position_id: str, instrument: Instrument) -> list[VenueReport]:
         """Sell at market; a contract that ended meanwhile is reported as CLOSED."""
         contract_id = int(venue_position_id)
+        self._memory.exits[contract_id] = order.intent_id
         for _ in range(SELL_MOST):
             try:
                 sale = await self._client.call(self._client.codec.sell(contract_id, Decimal(0)))
             except NoAnswer as err:
+                self._resolver.doubt()
                 raise VenueUnresolved(f"whether the sale happened is not known: {err}") from err
             except VenueRefused as err:
                 if err.code in TOO_EARLY:
@@ -114,9 +178,13 @@ class DerivTrading:
     async def _contract_or_none(self, contract_id: int) -> Contract | None:
         """The contract as it is now, for details that are nice to have."""
         try:
-            return await self._watch.ask(contract_id)
+            return await self._watch.ask(contract_id, Priority.EXIT)
         except VenueError:
             return None
+
+    async def cancel(self, order: Order) -> list[VenueReport]:
+        """Nothing rests at Deriv: a buy happens at once or not at all."""
+        return []
 
     async def resolve(self, order: Order) -> list[VenueReport] | None:
         """Look for the order's trace in the account's books; several possible traces leave it unknown.
@@ -124,75 +192,42 @@ class DerivTrading:
         An exit is found by `order.venue_order_id`, which names the contract it was to sell.
         """
         try:
-            if order.action is Action.EXIT:
-                return await self._resolve_exit(order)
-            return await self._resolve_entry(order)
+            find = self._resolver.exit if order.action is Action.EXIT else self._resolver.entry
+            return await find(order)
         except VenueError:
             return None
-
-    async def _resolve_entry(self, order: Order) -> list[VenueReport] | None:
-        codec = self._client.codec
-        # The time first: what the books show must be at least as new as the moment we judge them by.
-        now = await self._client.call(codec.time())
-        holdings = await self._client.call(codec.holdings())
-        bookings = await self._bookings_since(order.ts_event // SECOND - contracts.BEFORE_S)
-        taken = {cid for cid, intent in self._intents.items() if intent != order.intent_id}
-        found = contracts.candidates(order, self._product.contract_type(order.side), holdings, bookings, taken)
-        if not found:
-            return [] if now * SECOND > order.ts_event + int(SETTLE_S * SECOND) else None
-        if len(found) > 1:
-            return None
-        purchase = found[0]
-        self._intents[purchase.contract_id] = order.intent_id
-        contract = await self._watch.ask(purchase.contract_id)
-        price = (contract.entry_spot or contract.current_spot) if contract is not None else None
-        commission = contract.commission if contract is not None else Decimal(0)
-        return [contracts.bought(order.intent_id, purchase, price, commission, "found in the account's books")]
-
-    async def _bookings_since(self, date_from: int) -> list[Booking]:
-        found: list[Booking] = []
-        while True:
-            page = await self._client.call(self._client.codec.bookings(date_from, len(found)))
-            found += page
-            if len(page) < STATEMENT_PAGE:
-                return found
-
-    async def _resolve_exit(self, order: Order) -> list[VenueReport] | None:
-        if not order.venue_order_id.isdigit():
-            return None
-        now = await self._client.call(self._client.codec.time())
-        contract = await self._watch.ask(int(order.venue_order_id))
-        if contract is None:
-            return None
-        if contract.is_sold:
-            return [contracts.settled(order.intent_id, contract, ReportKind.FILLED)]
-        return [] if now * SECOND > order.ts_event + int(SETTLE_S * SECOND) else None
 
     async def balance(self) -> tuple[Decimal, str]:
         """Cash and its currency."""
         cash = await self._client.call(self._client.codec.balance())
         return cash.amount, cash.currency
 
-    async def open_positions(self) -> list[tuple[str, str]]:
-        """Contract id and symbol of everything in the portfolio."""
-        return [(str(row.contract_id), row.symbol) for row in await self._client.call(self._client.codec.holdings())]
+    async def balances(self) -> dict[str, Decimal]:
+        """The account's cash, its only asset; contracts are positions."""
+        amount, currency = await self.balance()
+        return {currency: amount}
+
+    async def open_positions(self) -> list[VenuePosition]:
+        """Everything in the portfolio."""
+        return [contracts.position(row) for row in await self._client.call(self._client.codec.holdings())]
 
     async def watch(self, venue_position_id: str) -> list[VenueReport]:
         """CLOSED once the contract is sold or settled; expired alone is not."""
         contract_id = int(venue_position_id)
+        if contract_id not in self._memory.entries:
+            self._memory.entries[contract_id] = ""
         contract = await self._watch.latest(contract_id)
         if contract is None or not contract.is_sold:
-            self._intents.setdefault(contract_id, "")
             return []
-        return [contracts.settled(self._intents.get(contract_id, ""), contract, ReportKind.CLOSED)]
+        return [contracts.settled(self._memory.entries[contract_id], contract, ReportKind.CLOSED)]
+
+    async def listen(self, sink: PrivateSink) -> None:
+        """Follow the account's transactions and open contracts; raises VenueRefused when the token is not accepted."""
+        await self._private.run(sink)
+
+    def budgets(self) -> tuple[Budget, ...]:
+        """Deriv's buckets of calls; this process's share of what the user has."""
+        return self._client.budgets()
 
     async def aclose(self) -> None:
         await self._client.aclose()
-
-
-def _check(proposal: Proposal, order: Order) -> None:
-    """Raises VenueRefused when the quote is beyond what the order allows."""
-    if proposal.ask_price > order.quantity:
-        raise VenueRefused(f"asked {proposal.ask_price}, more than the stake of {order.quantity}", "AskAboveStake")
-    if not contracts.is_within_limit(proposal.spot, order):
-        raise VenueRefused(f"spot {proposal.spot} is beyond the limit of {order.worst_price}", "BeyondLimit")

@@ -23,11 +23,13 @@ from libs.core.types import (
     Side,
     stable_id,
 )
-from libs.venues.base import Trading, VenueRefused, VenueUnavailable, VenueUnresolved
+from libs.venues.base import Trading, VenuePosition, VenueRefused, VenueUnavailable, VenueUnresolved
 from libs.venues.credentials import Credentials
+from libs.venues.deriv import resolver
 from libs.venues.registry import make_trading
 
 SPOT = 100.25
+GOOD = Credentials(token="good-token")
 
 
 def refusal(name: str, code: str) -> dict[str, Any]:
@@ -236,7 +238,7 @@ def url_of(venue: Any) -> str:
 
 @pytest.fixture
 async def trading(desk: Desk) -> AsyncIterator[Trading]:
-    trading = make_trading("deriv", endpoints={"ws": url_of(desk.venue)}, credentials=Credentials(token="good-token"))
+    trading = make_trading("deriv", endpoints={"ws": url_of(desk.venue)}, credentials=GOOD)
     yield trading
     await trading.aclose()
 
@@ -265,7 +267,7 @@ async def test_rise_and_fall_asks_for_a_duration(desk: Desk) -> None:
     trading = make_trading(
         "deriv",
         endpoints={"ws": url_of(desk.venue)},
-        credentials=Credentials(token="good-token"),
+        credentials=GOOD,
         product="rise_fall",
         duration=5,
     )
@@ -357,7 +359,7 @@ async def test_an_unresolved_buy_that_happened_is_found_in_the_books(
 
 async def test_an_unresolved_buy_that_settled_meanwhile_is_found_in_the_statement(desk: Desk, trading: Trading) -> None:
     await trading.submit(order(intent="someone-else"), INSTRUMENT)
-    fresh = make_trading("deriv", endpoints={"ws": url_of(desk.venue)}, credentials=Credentials(token="good-token"))
+    fresh = make_trading("deriv", endpoints={"ws": url_of(desk.venue)}, credentials=GOOD)
     desk.end(700, sell_price=0.0, status="lost")
     found = await fresh.resolve(order(intent="after-a-restart"))
     await fresh.aclose()
@@ -365,7 +367,10 @@ async def test_an_unresolved_buy_that_settled_meanwhile_is_found_in_the_statemen
     assert found[0].venue_order_id == "700"
 
 
-async def test_a_lost_buy_is_proven_never_placed_once_the_books_are_old_enough(desk: Desk, trading: Trading) -> None:
+async def test_a_lost_buy_is_proven_never_placed_once_the_books_are_old_enough(
+    desk: Desk, trading: Trading, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resolver, "QUIET_S", 0.0)
     assert await trading.resolve(order(sent_s=time.time())) is None
     assert await trading.resolve(order(sent_s=time.time() - 30)) == []
 
@@ -383,7 +388,7 @@ async def test_someone_else_s_contract_is_not_taken_for_ours(
     desk: Desk, trading: Trading, different: dict[str, Any]
 ) -> None:
     await trading.submit(order(intent="theirs"), INSTRUMENT)
-    fresh = make_trading("deriv", endpoints={"ws": url_of(desk.venue)}, credentials=Credentials(token="good-token"))
+    fresh = make_trading("deriv", endpoints={"ws": url_of(desk.venue)}, credentials=GOOD)
     found = await fresh.resolve(order(intent="ours", **different))
     await fresh.aclose()
     assert not found
@@ -392,7 +397,7 @@ async def test_someone_else_s_contract_is_not_taken_for_ours(
 async def test_two_possible_traces_stay_unknown(desk: Desk, trading: Trading) -> None:
     await trading.submit(order(intent="a"), INSTRUMENT)
     await trading.submit(order(intent="b"), INSTRUMENT)
-    fresh = make_trading("deriv", endpoints={"ws": url_of(desk.venue)}, credentials=Credentials(token="good-token"))
+    fresh = make_trading("deriv", endpoints={"ws": url_of(desk.venue)}, credentials=GOOD)
     assert await fresh.resolve(order(intent="c", sent_s=time.time() - 1)) is None
     await fresh.aclose()
 
@@ -427,7 +432,21 @@ async def test_closing_what_the_venue_has_closed_reports_closed(desk: Desk, trad
     assert (closed.kind, closed.proceeds) == (ReportKind.CLOSED, Decimal(0))
 
 
-async def test_an_unresolved_exit_is_told_by_its_contract(desk: Desk, trading: Trading) -> None:
+async def test_a_clock_that_was_set_proves_nothing(desk: Desk, trading: Trading, eventually: Any) -> None:
+    desk.lose_buy = True
+    submitting = asyncio.create_task(trading.submit(order(), INSTRUMENT))
+    await eventually(lambda: desk.count("buy"), "the buy reached the venue")
+    await desk.venue.drop()
+    with pytest.raises(VenueUnresolved):
+        await submitting
+    desk.venue.answers["time"] = lambda request: {"msg_type": "time", "time": int(time.time()) + 3600}
+    assert await trading.resolve(order()) is None
+
+
+async def test_an_unresolved_exit_is_told_by_its_contract(
+    desk: Desk, trading: Trading, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resolver, "QUIET_S", 0.0)
     await trading.submit(order(), INSTRUMENT)
     leaving = order(Side.SELL, intent="exit-1", action=Action.EXIT, venue_order_id="700", sent_s=time.time() - 30)
     assert await trading.resolve(leaving) == []
@@ -466,7 +485,10 @@ async def test_balance_and_open_positions(desk: Desk, trading: Trading) -> None:
     assert await trading.balance() == (Decimal("9285.5"), "USD")
     assert await trading.open_positions() == []
     await trading.submit(order(), INSTRUMENT)
-    assert await trading.open_positions() == [("700", "R_100")]
+    (held,) = await trading.open_positions()
+    bought = desk.bought[700]["purchase_time"] * SECOND
+    assert held == VenuePosition("700", "R_100", Side.BUY, Decimal(10), bought)
+    assert await trading.balances() == {"USD": Decimal("9285.5")}
 
 
 async def test_a_bad_token_is_refused_with_what_to_do(desk: Desk) -> None:

@@ -110,7 +110,7 @@ RISE = Ask(contract_type="CALL", symbol="R_100", stake=Decimal(1), currency="USD
     [
         ("ping", CODEC.ping()),
         ("time", CODEC.time()),
-        ("authorize", CODEC.authorize("a-token")),
+        ("authorize", CODEC.login("a-token")),
         ("active_symbols", CODEC.listings()),
         ("contracts_for", CODEC.offer("R_100")),
         ("ticks", CODEC.ticks("R_100")),
