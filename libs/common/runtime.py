@@ -6,11 +6,16 @@ import json
 import os
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, urlsplit, urlunsplit
 
 from libs.common.secrets import read_secret, write_private
 
 STACK_FILE = "stack.json"
 TOKEN_NAME = "CONCLAVE_ADMIN_TOKEN"  # the name of a variable, not a secret
+
+
+SIMULATOR_PORTS = {"http": 8080, "deriv": 8081, "binance": 8082}
+"""Where the simulator's image listens."""
 
 
 def run_dir(var: Path) -> Path:
@@ -48,13 +53,30 @@ def admin_token(var: Path) -> str | None:
 
 
 def nats_url(var: Path, configured: str) -> str:
-    """NATS_URL, else the configured one, else the running stack's, else the default port."""
-    return os.environ.get("NATS_URL") or configured or read_stack(var).get("nats_url", "nats://127.0.0.1:4222")
+    """NATS_URL, else the configured one, else the running stack's, else the default port.
+
+    One without a login gets user NATS_USER with the secret NATS_PASSWORD, where there is one.
+    """
+    url = os.environ.get("NATS_URL") or configured or read_stack(var).get("nats_url", "nats://127.0.0.1:4222")
+    return _with_login(str(url), os.environ.get("NATS_USER", "conclave"), read_secret("NATS_PASSWORD", var))
 
 
 def database_url(var: Path, configured: str) -> str:
-    """DATABASE_URL, else the configured one, else the running stack's; "" when there is none."""
-    return os.environ.get("DATABASE_URL") or configured or str(read_stack(var).get("database_url", ""))
+    """DATABASE_URL, else the configured one, else the running stack's; "" when there is none.
+
+    One without a password gets the secret DATABASE_PASSWORD, where there is one.
+    """
+    url = os.environ.get("DATABASE_URL") or configured or str(read_stack(var).get("database_url", ""))
+    return _with_login(url, "conclave", read_secret("DATABASE_PASSWORD", var)) if url else ""
+
+
+def _with_login(url: str, user: str, password: str | None) -> str:
+    parts = urlsplit(url)
+    if password is None or parts.password is not None or not parts.hostname:
+        return url
+    place = parts.netloc.rpartition("@")[2]
+    login = f"{parts.username or user}:{quote(password, safe='')}"
+    return urlunsplit(parts._replace(netloc=f"{login}@{place}"))
 
 
 def venue_urls(var: Path, venue: str, endpoint: str, configured: dict[str, str], api: str = "") -> dict[str, str]:
@@ -68,7 +90,17 @@ def venue_urls(var: Path, venue: str, endpoint: str, configured: dict[str, str],
 
 
 def read_simulator(var: Path) -> dict[str, Any]:
-    """What the running simulator says of itself, {} when none has been started here."""
+    """What the running simulator says of itself, {} when none has been started here.
+
+    In containers it is at SIMULATOR_HOST, on the ports of its image.
+    """
+    if host := os.environ.get("SIMULATOR_HOST"):
+        binance = f"{host}:{SIMULATOR_PORTS['binance']}"
+        return {
+            "deriv_url": f"ws://{host}:{SIMULATOR_PORTS['deriv']}/websockets/v3",
+            "binance_rest_url": f"http://{binance}",
+            "binance_ws_url": f"ws://{binance}",
+        } | {name: read_secret(f"SIMULATOR_{name.upper()}", var) or "" for name in ("token", "key", "secret")}
     return _read(run_dir(var) / "simulator" / "simulator.json")
 
 

@@ -31,7 +31,8 @@ def config_path(path: str | Path | None = None) -> Path:
 
 
 def load_settings(path: str | Path | None = None) -> Settings:
-    """Load and validate; CONCLAVE_VAR, when set, replaces platform.var.
+    """Load and validate. In the environment CONCLAVE_VAR replaces platform.var, HTTP_HOST platform.http_host, and
+    VENUE_ENDPOINT (simulator, live, testnet) the endpoint of every venue.
 
     Raises:
         ConfigError: missing or unreadable file, bad YAML, unknown or ill-typed or out-of-range setting.
@@ -51,12 +52,23 @@ def load_settings(path: str | Path | None = None) -> Settings:
         raise ConfigError([f"{file}{where}: not valid YAML: {getattr(err, 'problem', err)}"]) from None
     if not isinstance(raw, dict):
         raise ConfigError([f"{file}: empty or not a mapping; the sections are {_names(Settings)}"])
-    if (var := os.environ.get("CONCLAVE_VAR")) and isinstance(raw.setdefault("platform", {}), dict):
-        raw["platform"]["var"] = var
+    _apply_environment(raw)
     try:
         return Settings.model_validate(raw)
     except ValidationError as err:
         raise ConfigError([_line(file, problem) for problem in err.errors()]) from None
+
+
+def _apply_environment(raw: dict[str, Any]) -> None:
+    for variable, setting in (("CONCLAVE_VAR", "var"), ("HTTP_HOST", "http_host")):
+        if (value := os.environ.get(variable)) and isinstance(raw.setdefault("platform", {}), dict):
+            raw["platform"][setting] = value
+    data = raw.get("data")
+    venues = data.get("venues") if isinstance(data, dict) else None
+    if (endpoint := os.environ.get("VENUE_ENDPOINT")) and isinstance(venues, list):
+        for venue in venues:
+            if isinstance(venue, dict):
+                venue["endpoint"] = endpoint
 
 
 def _names(model: type[BaseModel]) -> str:

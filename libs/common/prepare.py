@@ -1,0 +1,54 @@
+"""Before the services start: the streams and buckets of the bus and the schema of the store; `-m libs.common.prepare`."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import time
+from pathlib import Path
+
+from libs.common import runtime
+from libs.common.bus import BusError, NatsBus
+from libs.common.secrets import SecretError
+from libs.common.store import Store, StoreError, StoreUnreachable
+
+WAIT_S = 120.0
+
+
+async def prepare(var: Path) -> None:
+    """Make what is missing in both, waiting up to WAIT_S for either to come up.
+
+    Raises:
+        BusError, StoreError, SecretError: one cannot be used; one line.
+    """
+    bus = await NatsBus.connect(runtime.nats_url(var, ""), "prepare", timeout_s=WAIT_S)
+    await bus.close()
+    url = runtime.database_url(var, "")
+    if not url:
+        return
+    store = Store(url)
+    deadline = time.monotonic() + WAIT_S
+    while True:
+        try:
+            await store.open()
+            break
+        except StoreUnreachable as err:
+            if time.monotonic() > deadline:
+                raise
+            sys.stdout.write(f"prepare: waiting for the store: {err}\n")
+            await asyncio.sleep(1.0)
+    await store.close()
+
+
+def main() -> None:
+    """Prepare and exit 0; 1 with one line when that cannot be done."""
+    try:
+        asyncio.run(prepare(Path(os.environ.get("CONCLAVE_VAR", "var"))))
+    except (BusError, StoreError, SecretError) as err:
+        sys.exit(f"prepare: {err}")
+    sys.stdout.write("prepare: streams, buckets and schema are there\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,105 @@
+"""First start of a container stack: every password, token and key, one folder for each who may read it.
+
+`python -m libs.common.provision FOLDER` fills FOLDER and changes nothing that is there already.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import sys
+from pathlib import Path
+from typing import Final
+
+from libs.common.keys import PRIVATE_NAME, PUBLIC_FOLDER, KeyProblem, make_keys
+
+SERVICES: Final = ("ingest", "features", "predict", "risk", "execute")
+OPERATOR: Final = "operator"
+"""The people's user of the bus: makes streams, reads everything, commands."""
+
+CONTAINER_UID: Final = 10_001
+"""The user that the images of the services run as."""
+
+
+def provision(folder: Path, *, owner: int | None = CONTAINER_UID) -> list[str]:
+    """Make what is missing; returns what was made, as names without values.
+
+    `<folder>/nats/passwords.conf` for the server; `<folder>/db/password`; `<folder>/<service>/` with NATS_PASSWORD,
+    CONCLAVE_ADMIN_TOKEN and, for features, DATABASE_PASSWORD; `<folder>/simulator/`; `<folder>/operator/`;
+    `<folder>/risk-keys/` with the signing key; `<folder>/execute-keys/` with the public half alone.
+    `owner`: user id that the services' files belong to, None = whoever runs this.
+
+    Raises:
+        KeyProblem: a signing key is there and cannot be used. OSError: the folder cannot be written.
+    """
+    made: list[str] = []
+    everybody = (*SERVICES, OPERATOR)
+    for name in everybody:
+        made += _secret(folder / name / "NATS_PASSWORD", owner)
+    token = folder / OPERATOR / "CONCLAVE_ADMIN_TOKEN"
+    made += _secret(token, owner)
+    for name in SERVICES:
+        made += _copy(token, folder / name / "CONCLAVE_ADMIN_TOKEN", owner)
+    made += _secret(folder / "db" / "password", None)
+    for name in ("features", OPERATOR):
+        made += _copy(folder / "db" / "password", folder / name / "DATABASE_PASSWORD", owner)
+    for name in ("TOKEN", "KEY", "SECRET"):
+        made += _secret(folder / "simulator" / f"CV_SIM_{name}", owner)
+        for reader in ("ingest", "execute", OPERATOR):
+            made += _copy(folder / "simulator" / f"CV_SIM_{name}", folder / reader / f"SIMULATOR_{name}", owner)
+    made += _keys(folder, owner)
+    lines = [f'{n.upper()}_PASSWORD: "{(folder / n / "NATS_PASSWORD").read_text()}"\n' for n in everybody]
+    made += _write(folder / "nats" / "passwords.conf", "".join(lines), None)
+    return made
+
+
+def _keys(folder: Path, owner: int | None) -> list[str]:
+    private, public = folder / "risk-keys", folder / "execute-keys" / PUBLIC_FOLDER
+    had = (private / PRIVATE_NAME).exists()
+    key_id = make_keys(private)
+    _give(private / PRIVATE_NAME, owner)
+    public.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(private / PUBLIC_FOLDER / f"{key_id}.pub", public / f"{key_id}.pub")
+    return [] if had else [f"risk-keys/{PRIVATE_NAME}"]
+
+
+def _secret(path: Path, owner: int | None) -> list[str]:
+    return [] if path.exists() else _write(path, secrets.token_hex(24), owner)
+
+
+def _copy(source: Path, path: Path, owner: int | None) -> list[str]:
+    return _write(path, source.read_text(), owner)
+
+
+def _write(path: Path, text: str, owner: int | None) -> list[str]:
+    if path.exists() and path.read_text() == text:
+        return []
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o400)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as out:
+        out.write(text)
+        out.flush()
+        os.fsync(out.fileno())
+    _give(draft, owner)
+    draft.replace(path)
+    return [f"{path.parent.name}/{path.name}"]
+
+
+def _give(path: Path, owner: int | None) -> None:
+    if owner is not None:
+        os.chown(path, owner, owner)
+
+
+def main() -> None:
+    """Fill the folder named on the command line; exit 1 with one line when that cannot be done."""
+    try:
+        made = provision(Path(sys.argv[1]))
+    except (KeyProblem, OSError) as err:
+        sys.exit(f"provision: {err}")
+    sys.stdout.write(f"provision: {len(made)} made{': ' + ', '.join(made) if made else ', everything was there'}\n")
+
+
+if __name__ == "__main__":
+    main()
