@@ -11,13 +11,15 @@ from typing import Final
 
 import msgspec
 
-from services.simulator.deriv.contracts import Closing, Contract
+from services.simulator.deriv.contracts import Closing, Contract, Due, LimitChange, Limits
 from services.simulator.deriv.errors import ApiError
+from services.simulator.deriv.kinds import make_contract
 from services.simulator.deriv.market import Market
 from services.simulator.deriv.terms import Terms
 
 CURRENCY: Final = "USD"
 OPENING_BALANCE: Final = Decimal("10000.00")
+MAX_OPEN: Final = 100
 _FIRST_CONTRACT_ID: Final = 281_353_700_008
 _FIRST_TRANSACTION_ID: Final = 560_806_400_008
 _ID_STEP: Final = 20
@@ -37,8 +39,35 @@ class Closed(msgspec.Struct, frozen=True, tag="close"):
     closing: Closing
 
 
+class Updated(msgspec.Struct, frozen=True, tag="update", omit_defaults=True):
+    """Journal event: the limit orders of a contract were changed, for ticks later than second `after`."""
+
+    contract_id: int
+    update_id: int
+    after: int
+    time: int
+    take_profit: Decimal | None = None
+    stop_loss: Decimal | None = None
+
+
+class Moved(msgspec.Struct, frozen=True, tag="cash"):
+    """Journal event: money came or went without a contract; `amount` is signed."""
+
+    transaction_id: int
+    action: str
+    amount: Decimal
+    time: int
+
+
+Event = Bought | Closed | Updated | Moved
+
+
 class Transaction(msgspec.Struct, frozen=True, kw_only=True):
-    """One line of an account's statement; `amount` is signed, `reference_id` is the purchase a sale belongs to."""
+    """One line of an account's statement.
+
+    `amount` is signed, `contract` None for money that has to do with none, `reference_id` the purchase a sale belongs
+    to. `action` is the venue's word: buy, sell, virtual_credit, deposit, withdrawal, transfer, adjustment.
+    """
 
     loginid: str
     transaction_id: int
@@ -46,7 +75,7 @@ class Transaction(msgspec.Struct, frozen=True, kw_only=True):
     amount: Decimal
     balance: Decimal
     time: int
-    contract: Contract
+    contract: Contract | None = None
     reference_id: int | None = None
 
 
@@ -58,14 +87,14 @@ class Journal:
         self._file: int | None = None
         self._encoder = msgspec.json.Encoder()
 
-    def replay(self) -> Iterator[Bought | Closed]:
+    def replay(self) -> Iterator[Event]:
         """Yield the events written so far and open the journal; a line torn by a kill is cut off.
 
         Raises OSError when it cannot be opened, msgspec.DecodeError when a whole line is damaged.
         """
         if self._path is None:
             return
-        decoder = msgspec.json.Decoder(Bought | Closed)
+        decoder = msgspec.json.Decoder(Event)
         self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         kept = 0
         with self._path.open("rb") as lines:
@@ -76,7 +105,7 @@ class Journal:
                 yield decoder.decode(line)
         os.ftruncate(self._file, kept)
 
-    def append(self, event: Bought | Closed) -> None:
+    def append(self, event: Event) -> None:
         """Write one event in a single call. Raises OSError; the caller must then not act on it."""
         if self._file is None:
             return
@@ -122,26 +151,53 @@ class Account:
         for event in journal.replay():
             self._apply(event)
 
-    def buy(self, terms: Terms) -> Transaction:
-        """Buy a contract and return its transaction. Raises ApiError when the balance does not cover it."""
+    def buy(self, terms: Terms) -> tuple[Transaction, Contract]:
+        """Buy a contract; returns its transaction and itself. Raises ApiError (balance, too many open positions)."""
         if terms.buy_price > self.balance:
             raise ApiError(
                 "InsufficientBalance",
                 f"Your account balance ({self.balance:.2f} {CURRENCY}) is insufficient to buy this contract "
                 f"({terms.buy_price:.2f} {CURRENCY}).",
             )
-        return self._record(Bought(self._ids.contract, self._ids.transaction, terms))
+        if len(self.open) >= MAX_OPEN:
+            message = f"Sorry, you cannot hold more than {MAX_OPEN} contracts at a given time."
+            raise ApiError("OpenPositionLimitExceeded", message)
+        event = Bought(self._ids.contract, self._ids.transaction, terms)
+        self._journal.append(event)
+        return self._buy(event)
 
-    def close(self, contract: Contract, status: str, price: Decimal, time: int) -> Transaction:
-        """Pay out an open contract and return the transaction; `time` is an epoch second."""
+    def close(self, contract: Contract, due: Due) -> Transaction:
+        """Pay out an open contract and return the transaction."""
         closing = Closing(
             contract_id=contract.contract_id,
             transaction_id=self._ids.transaction,
-            status=status,
-            price=price,
-            time=time,
+            status=due.status,
+            price=due.price,
+            time=due.time,
+            reason=due.reason,
         )
-        return self._record(Closed(closing))
+        event = Closed(closing)
+        self._journal.append(event)
+        return self._close(event)
+
+    def change_limits(self, contract: Contract, limits: Limits, time: int) -> int:
+        """Change limit orders of an open contract for the ticks to come; returns the id of the change.
+
+        `limits` has the amounts to set, None to remove one; what it does not name stays.
+        """
+        amounts = {name: limits.get(name, getattr(contract.changes[-1], name)) for name in ("take_profit", "stop_loss")}
+        event = Updated(contract.contract_id, self._ids.transaction, self._market.present, time, **amounts)
+        self._journal.append(event)
+        self._change(event)
+        return event.update_id
+
+    def move(self, action: str, amount: Decimal, time: int) -> Transaction:
+        """Let money come (positive) or go without a contract. Raises ApiError when more goes than is there."""
+        if self.balance + amount < 0:
+            raise ApiError("InsufficientBalance", f"Your account balance is {self.balance:.2f} {CURRENCY}.")
+        event = Moved(self._ids.transaction, action, amount, time)
+        self._journal.append(event)
+        return self._move(event)
 
     def find(self, contract_id: int) -> Contract | None:
         """Return a contract, open or closed, with its past filled in, or None."""
@@ -157,24 +213,50 @@ class Account:
             contract.on_tick(tick)
         contract.on_second(end)
 
-    def _record(self, event: Bought | Closed) -> Transaction:
-        self._journal.append(event)
-        return self._apply(event)
-
-    def _apply(self, event: Bought | Closed) -> Transaction:
+    def _apply(self, event: Event) -> None:
         if isinstance(event, Bought):
-            contract = Contract(event.contract_id, event.transaction_id, event.terms)
-            self.contracts[contract.contract_id] = contract
-            self.open[contract.contract_id] = contract
-            self._ids.used(event.transaction_id, event.contract_id)
-            amount, time = -event.terms.buy_price, event.terms.date_start
-            action, transaction_id, reference = "buy", event.transaction_id, None
+            self._buy(event)
+        elif isinstance(event, Closed):
+            self._close(event)
+        elif isinstance(event, Updated):
+            self._change(event)
         else:
-            contract = self.open.pop(event.closing.contract_id)
-            contract.closing = event.closing
-            self._ids.used(event.closing.transaction_id)
-            amount, time = event.closing.price, event.closing.time
-            action, transaction_id, reference = "sell", event.closing.transaction_id, contract.buy_transaction_id
+            self._move(event)
+
+    def _buy(self, event: Bought) -> tuple[Transaction, Contract]:
+        contract = make_contract(event.contract_id, event.transaction_id, event.terms)
+        self.contracts[contract.contract_id] = contract
+        self.open[contract.contract_id] = contract
+        self._ids.used(event.transaction_id, event.contract_id)
+        price, time = event.terms.buy_price, event.terms.date_start
+        return self._state("buy", event.transaction_id, -price, time, contract), contract
+
+    def _close(self, event: Closed) -> Transaction:
+        closing = event.closing
+        contract = self.open.pop(closing.contract_id)
+        contract.closing = closing
+        return self._state(
+            "sell", closing.transaction_id, closing.price, closing.time, contract, contract.buy_transaction_id
+        )
+
+    def _change(self, event: Updated) -> None:
+        change = LimitChange(event.after, event.time, event.take_profit, event.stop_loss)
+        self.contracts[event.contract_id].changes.append(change)
+        self._ids.used(event.update_id)
+
+    def _move(self, event: Moved) -> Transaction:
+        return self._state(event.action, event.transaction_id, event.amount, event.time)
+
+    def _state(
+        self,
+        action: str,
+        transaction_id: int,
+        amount: Decimal,
+        time: int,
+        contract: Contract | None = None,
+        reference: int | None = None,
+    ) -> Transaction:
+        self._ids.used(transaction_id)
         self.balance += amount
         transaction = Transaction(
             loginid=self.loginid,

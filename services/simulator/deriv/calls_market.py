@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from services.simulator.clock import NANOSECONDS
-from services.simulator.deriv import offerings, quotes
+from services.simulator.deriv import offerings, proposals, quotes
 from services.simulator.deriv.errors import ApiError
 from services.simulator.deriv.limits import MAX_PROPOSAL_STREAMS
 from services.simulator.deriv.market import MAX_POINTS, Feed
-from services.simulator.deriv.session import Body, Request, Session, Stream
+from services.simulator.deriv.session import Body, Quoted, Request, Session, Stream
 from services.simulator.deriv.symbols import SYMBOLS
+from services.simulator.deriv.terms import DIGITALS, DIGITS
 from services.simulator.deriv.venue import VENUE, Venue
 
 DEFAULT_COUNT: Final = 1000
@@ -50,6 +52,17 @@ def contracts_for(venue: Venue, session: Session, request: Request) -> None:
     """Answer what may be bought on a symbol."""
     feed = _feed(venue, request.arguments["contracts_for"])
     session.answer(request.envelope, "contracts_for", {"contracts_for": offerings.contracts_for(feed)})
+
+
+def trading_times(venue: Venue, session: Session, request: Request) -> None:
+    """Answer when each symbol trades on a day."""
+    asked = request.arguments["trading_times"]
+    try:
+        day = datetime.fromtimestamp(venue.now(), UTC) if asked == "today" else datetime.strptime(asked, "%Y-%m-%d")
+    except ValueError:
+        raise ApiError("InvalidDateFormat", f"Date {asked} is invalid.") from None
+    body = {"trading_times": offerings.trading_times(day.date())}
+    session.answer(request.envelope, "trading_times", body)
 
 
 def _feed(venue: Venue, symbol: str) -> Feed:
@@ -174,31 +187,39 @@ def _candle_stream(venue: Venue, session: Session, request: Request, feed: Feed,
 def proposal(venue: Venue, session: Session, request: Request) -> None:
     """Price a contract; with subscribe, price it again on every tick unless its price does not move."""
     parameters = {name: value for name, value in request.arguments.items() if name not in CONTRACT_PARAMETERS}
-    body = _price(venue, parameters, "")
+    subscribe = "subscribe" in request.arguments
+    quoted = Quoted(parameters, quotes.quote(parameters, venue.market, venue.now()), venue.now(), subscribe)
     stream = Stream(
         kind="proposal",
         key=("proposal", tuple(sorted((name, str(value)) for name, value in parameters.items()))),
         msg_type="proposal",
         envelope=request.envelope,
-        render=lambda: {"proposal": _price(venue, parameters, stream.id)},
+        render=lambda: {"proposal": _priced_again(venue, quoted, stream.id)},
         symbol=parameters["symbol"] if _moves(parameters) else None,
     )
-    if "subscribe" in request.arguments:
+    if subscribe:
         if sum(kept.kind == "proposal" for kept in session.streams.values()) >= MAX_PROPOSAL_STREAMS:
             raise ApiError("RateLimit", "You have reached the rate limit for proposal.")
         session.follow(stream, "proposal")
-    session.keep_proposal(stream.id, parameters)
-    kept = stream if "subscribe" in request.arguments else None
-    session.answer(request.envelope, "proposal", {"proposal": {**body, "id": stream.id}}, kept)
+    session.keep_proposal(stream.id, quoted)
+    body = {"proposal": _proposal(venue, quoted, stream.id)}
+    session.answer(request.envelope, "proposal", body, stream if subscribe else None)
 
 
-def _price(venue: Venue, parameters: Mapping[str, Any], proposal_id: str) -> Body:
-    terms = quotes.quote(parameters, venue.market, venue.now())
-    return quotes.proposal(proposal_id, terms, venue.market.feeds[terms.symbol].last())
+def _priced_again(venue: Venue, quoted: Quoted, proposal_id: str) -> Body:
+    quoted.terms = quotes.quote(quoted.parameters, venue.market, venue.now())
+    return _proposal(venue, quoted, proposal_id)
+
+
+def _proposal(venue: Venue, quoted: Quoted, proposal_id: str) -> Body:
+    return proposals.proposal(proposal_id, quoted.terms, venue.market.feeds[quoted.terms.symbol].last())
 
 
 def _moves(parameters: Mapping[str, Any]) -> bool:
-    return "multiplier" in parameters or "barrier" in parameters or "date_expiry" in parameters
+    """Whether the price of a contract changes with the spot: not by ticks, nor at the money for a given time."""
+    if parameters["contract_type"] in DIGITS or parameters.get("duration_unit") == "t":
+        return False
+    return parameters["contract_type"] not in DIGITALS or "barrier" in parameters or "date_expiry" in parameters
 
 
 # --- forgetting ------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from services.simulator.clock import NANOSECONDS
-from services.simulator.deriv import calls_market, calls_trading, mishaps, validation
+from services.simulator.deriv import calls_account, calls_market, calls_trading, mishaps, validation
 from services.simulator.deriv.errors import ApiError
 from services.simulator.deriv.session import Request, Session, envelope_of
 from services.simulator.deriv.venue import VENUE, Venue
@@ -42,6 +42,7 @@ V3: Final = Api(
         calls_trading.logout,
         calls_market.active_symbols,
         calls_market.contracts_for,
+        calls_market.trading_times,
         calls_market.ticks,
         calls_market.ticks_history,
         calls_market.proposal,
@@ -51,11 +52,16 @@ V3: Final = Api(
     private=_by_name(
         calls_trading.buy,
         calls_trading.sell,
-        calls_trading.proposal_open_contract,
-        calls_trading.portfolio,
-        calls_trading.balance,
-        calls_trading.statement,
-        calls_trading.transaction,
+        calls_account.proposal_open_contract,
+        calls_account.portfolio,
+        calls_account.balance,
+        calls_account.statement,
+        calls_account.transaction,
+        calls_account.profit_table,
+        calls_trading.cancel,
+        calls_trading.contract_update,
+        calls_trading.contract_update_history,
+        calls_trading.topup_virtual,
     ),
 )
 _log = logging.getLogger(__name__)

@@ -50,6 +50,14 @@ class Feed:
         index = epoch // self.symbol.period_secs
         return Tick(epoch, float(self._path.prices(index, index)[0]))
 
+    def is_tick(self, epoch: int) -> bool:
+        """Whether the symbol ticks in a second."""
+        return self.symbol.last_epoch(epoch) == epoch
+
+    def epoch_back(self, epoch: int, ticks: int) -> int:
+        """Return the second of the tick `ticks` before the newest one not after `epoch`."""
+        return self.symbol.last_epoch(epoch) - ticks * self.symbol.period_secs
+
     def between(self, start: int, end: int) -> Iterator[Tick]:
         """Yield the ticks with start <= epoch <= end, up to the present."""
         times, prices = self._slice(start, end)

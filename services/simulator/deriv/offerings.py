@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any, Final
 
 from services.simulator.deriv.limits import OUTCOME, PRICING, Quota
 from services.simulator.deriv.market import Feed, Market
-from services.simulator.deriv.symbols import SYMBOLS, Symbol
+from services.simulator.deriv.quotes import CANCELLATIONS, GROWTH_RATES
+from services.simulator.deriv.symbols import SYMBOLS, Offer, Symbol
 from services.simulator.deriv.terms import DAY_SECS
 
 _PLACE: Final = {"market": "synthetic_index", "submarket": "random_index"}
@@ -53,8 +55,9 @@ def _spot(feed: Feed) -> dict[str, Any]:
 
 
 def contracts_for(feed: Feed) -> dict[str, Any]:
-    """Return the value of `contracts_for`: rise/fall by ticks and by time, higher/lower, and multipliers."""
-    available = [row for up in (True, False) for row in _contracts(feed, up)]
+    """Return the value of `contracts_for`: what may be bought on a symbol, and the types that may not."""
+    symbol = feed.symbol
+    available = [row for offer in Offer if offer in symbol.offers for row in _ROWS[offer](feed)]
     return {
         "available": available,
         "open": feed.present - feed.present % DAY_SECS,
@@ -65,49 +68,127 @@ def contracts_for(feed: Feed) -> dict[str, Any]:
     }
 
 
-def _contracts(feed: Feed, up: bool) -> list[dict[str, Any]]:
-    symbol = feed.symbol
-    sentiment = "up" if up else "down"
-    common = {
+def _row(symbol: Symbol, contract_type: str, category: str, shown: str, **more: Any) -> dict[str, Any]:
+    return {
         **_PLACE,
+        "barriers": 0,
+        "barrier_category": "euro_atm",
+        "contract_category": category,
+        "contract_category_display": _CATEGORIES[category],
+        "contract_display": shown,
+        "contract_type": contract_type,
         "default_stake": 10,
         "exchange_name": "RANDOM",
         "start_type": "spot",
         "underlying_symbol": symbol.name,
+        **more,
     }
-    digital = {
-        **common,
-        "contract_type": "CALL" if up else "PUT",
-        "contract_category": "callput",
-        "contract_category_display": "Up/Down",
-        "sentiment": sentiment,
-    }
-    flat = {**digital, "barriers": 0, "barrier_category": "euro_atm", "contract_display": "Rise" if up else "Fall"}
-    away = {**digital, "barriers": 1, "barrier_category": "euro_non_atm", "barrier": _offset(symbol, feed)}
-    timed = {"expiry_type": "intraday", "min_contract_duration": "15s", "max_contract_duration": "1d"}
+
+
+_CATEGORIES: Final = {
+    "callput": "Up/Down",
+    "callputequal": "Rise/Fall Equal",
+    "digits": "Digits",
+    "multiplier": "Multiply Up/Multiply Down",
+    "accumulator": "Accumulator",
+}
+_BY_TICKS: Final = {"expiry_type": "tick", "min_contract_duration": "1t", "max_contract_duration": "10t"}
+_SIDES: Final = (("CALL", "Rise", "Higher", "up"), ("PUT", "Fall", "Lower", "down"))
+
+
+def _timed(symbol: Symbol) -> dict[str, str]:
+    shortest = f"{symbol.min_secs // 60}m" if symbol.min_secs >= 60 else f"{symbol.min_secs}s"
+    return {"expiry_type": "intraday", "min_contract_duration": shortest, "max_contract_duration": "1d"}
+
+
+def _rise_fall(feed: Feed) -> list[dict[str, Any]]:
+    symbol = feed.symbol
     return [
-        {**flat, "expiry_type": "tick", "min_contract_duration": "1t", "max_contract_duration": "10t"},
-        {**flat, **timed},
-        {**away, **timed, "contract_display": "Higher" if up else "Lower"},
-        {
-            **common,
-            "contract_type": "MULTUP" if up else "MULTDOWN",
-            "contract_category": "multiplier",
-            "contract_category_display": "Multiply Up/Multiply Down",
-            "contract_display": "Multiply Up" if up else "Multiply Down",
-            "barriers": 0,
-            "barrier_category": "american",
-            "expiry_type": "no_expiry",
-            "min_contract_duration": "0",
-            "max_contract_duration": "0",
-            "multiplier_range": list(symbol.multipliers),
-            "sentiment": sentiment,
-        },
+        _row(symbol, kind + suffix, category, shown, sentiment=sentiment, **length)
+        for kind, shown, _, sentiment in _SIDES
+        for suffix, category in (("", "callput"), ("E", "callputequal"))
+        for length in (_BY_TICKS, _timed(symbol))
     ]
+
+
+def _higher_lower(feed: Feed) -> list[dict[str, Any]]:
+    away = {"barriers": 1, "barrier_category": "euro_non_atm", "barrier": _offset(feed.symbol, feed)}
+    return [
+        _row(feed.symbol, kind, "callput", shown, sentiment=sentiment, **away, **_timed(feed.symbol))
+        for kind, _, shown, sentiment in _SIDES
+    ]
+
+
+def _digits(feed: Feed) -> list[dict[str, Any]]:
+    rows = []
+    for kind, (shown, sentiment, digits) in _DIGIT_ROWS.items():
+        bet = {"barriers": 1, "barrier": "5", "last_digit_range": list(digits)} if digits else {}
+        more = {**_BY_TICKS, **bet, "barrier_category": "non_financial", "sentiment": sentiment}
+        rows.append(_row(feed.symbol, kind, "digits", shown, **more))
+    return rows
+
+
+_DIGIT_ROWS: Final = {
+    "DIGITMATCH": ("Matches", "match", range(10)),
+    "DIGITDIFF": ("Differs", "differ", range(10)),
+    "DIGITEVEN": ("Even", "even", range(0)),
+    "DIGITODD": ("Odd", "odd", range(0)),
+    "DIGITOVER": ("Over", "up", range(9)),
+    "DIGITUNDER": ("Under", "down", range(1, 10)),
+}
+
+
+def _multipliers(feed: Feed) -> list[dict[str, Any]]:
+    symbol = feed.symbol
+    endless = {"expiry_type": "no_expiry", "min_contract_duration": "0", "max_contract_duration": "0"}
+    more = {**endless, "barrier_category": "american", "multiplier_range": list(symbol.multipliers)}
+    if symbol.cancellation:
+        more["cancellation_range"] = list(CANCELLATIONS)
+    return [
+        _row(symbol, kind, "multiplier", f"Multiply {sentiment.capitalize()}", sentiment=sentiment, **more)
+        for kind, sentiment in (("MULTUP", "up"), ("MULTDOWN", "down"))
+    ]
+
+
+def _accumulators(feed: Feed) -> list[dict[str, Any]]:
+    more = {
+        "barriers": 2,
+        "barrier_category": "american",
+        "expiry_type": "no_expiry",
+        "growth_rate_range": [float(rate) for rate in GROWTH_RATES],
+        "max_contract_duration": "0",
+        "min_contract_duration": "0",
+        "sentiment": "low_vol",
+    }
+    return [_row(feed.symbol, "ACCU", "accumulator", "Accumulator Up", **more)]
+
+
+_ROWS: Final = {
+    Offer.RISE_FALL: _rise_fall,
+    Offer.HIGHER_LOWER: _higher_lower,
+    Offer.DIGITS: _digits,
+    Offer.MULTIPLIERS: _multipliers,
+    Offer.ACCUMULATORS: _accumulators,
+}
 
 
 def _offset(symbol: Symbol, feed: Feed) -> str:
     return "+" + symbol.text(feed.last().quote * symbol.sigma * 0.0005)
+
+
+def trading_times(day: date) -> dict[str, Any]:
+    """Return the value of `trading_times` for a day."""
+    symbols = [
+        {
+            "events": [],
+            "name": symbol.display_name,
+            "symbol": symbol.name,
+            "times": {"open": ["00:00:00"], "close": ["23:59:59"], "settlement": "23:59:59"},
+            "trading_days": ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"],
+        }
+        for symbol in SYMBOLS.values()
+    ]
+    return {"markets": [{"name": "Derived", "submarkets": [{"name": "Continuous Indices", "symbols": symbols}]}]}
 
 
 def website_status(quotas: dict[str, Quota], proposals: int) -> dict[str, Any]:

@@ -9,9 +9,8 @@ from typing import Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from services.simulator.deriv.symbols import Symbol
+from services.simulator.deriv.symbols import YEAR_SECS, Symbol
 
-YEAR_SECS: Final = 365 * 24 * 3600
 CHUNK: Final = 4096
 CACHED_CHUNKS: Final = 32
 

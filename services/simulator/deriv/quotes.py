@@ -8,25 +8,43 @@ from typing import Any, Final
 
 from services.simulator.deriv import pricing
 from services.simulator.deriv.accounts import CURRENCY
-from services.simulator.deriv.contracts import Contract
 from services.simulator.deriv.errors import ApiError, contract_refused
 from services.simulator.deriv.market import Market, Tick
-from services.simulator.deriv.symbols import SYMBOLS, Symbol
+from services.simulator.deriv.multipliers import MIN_LIMIT, STOP_LOSS, TAKE_PROFIT, check_amount, most_allowed
+from services.simulator.deriv.symbols import SYMBOLS, Offer, Symbol
 from services.simulator.deriv.terms import (
+    ACCUMULATORS,
     DAY_SECS,
     DIGITALS,
+    DIGITS,
     MULTIPLIERS,
     Terms,
     duration_secs,
+    end_of_day,
     multiplier_expiry,
 )
 
-MIN_STAKE: Final = {True: Decimal("1.00"), False: Decimal("0.35")}  # by: is it a multiplier
+MIN_STAKE: Final = {True: Decimal("1.00"), False: Decimal("0.35")}  # by: is it levered, or grows
 MAX_STAKE: Final = Decimal("2000.00")
 MAX_PAYOUT: Final = Decimal("50000.00")
-MIN_LIMIT: Final = Decimal("0.10")
+MAX_ACCUMULATED: Final = Decimal("10000.00")
 MAX_TICKS: Final = 10
-MIN_SECS: Final = 15
+MAX_DAYS: Final = 365
+MAX_APP_MARKUP: Final = 3.0
+CANCELLATIONS: Final = ("5m", "10m", "15m", "30m", "60m")
+GROWTH_RATES: Final = tuple(Decimal(n) / 100 for n in range(1, 6))
+# Parameters that only some contracts take.
+_EXTRAS: Final = frozenset(
+    {"barrier", "barrier2", "cancellation", "date_expiry", "duration", "duration_unit", "growth_rate", "limit_order"}
+    | {"multiplier", "payout_per_point", "selected_tick", "trade_risk_profile", "barrier_range", "trading_period_start"}
+)
+_LENGTH: Final = frozenset({"date_expiry", "duration", "duration_unit"})
+_DIGIT_RANGES: Final = {
+    "DIGITMATCH": (0, 9),
+    "DIGITDIFF": (0, 9),
+    "DIGITOVER": (0, 8),
+    "DIGITUNDER": (1, 9),
+}
 
 
 def quote(parameters: Mapping[str, Any], market: Market, now: int) -> Terms:
@@ -38,12 +56,11 @@ def quote(parameters: Mapping[str, Any], market: Market, now: int) -> Terms:
         raise contract_refused(f"The provided currency {parameters['currency']} is invalid.", "InvalidCurrency")
     if "date_start" in parameters:
         raise contract_refused("Forward starting is not offered for this contract.", "ForwardStartingNotOffered")
+    offer, price = _OFFERS.get(parameters["contract_type"], (None, None))
+    if offer is None or price is None or offer not in symbol.offers:
+        raise ApiError("OfferingsValidationError", "Trading is not offered for this asset.")
     amount = _amount(parameters)
-    if parameters["contract_type"] in MULTIPLIERS:
-        return _multiplier(parameters, symbol, amount, now)
-    if parameters["contract_type"] in DIGITALS:
-        return _digital(parameters, symbol, amount, market.feeds[symbol.name].last(), now)
-    raise ApiError("OfferingsValidationError", "Trading is not offered for this asset.")
+    return price(parameters, symbol, amount, market.feeds[symbol.name].last(), now)
 
 
 def _amount(parameters: Mapping[str, Any]) -> Decimal:
@@ -64,76 +81,120 @@ def _check_stake(stake: Decimal, least: Decimal, most: Decimal) -> None:
         raise contract_refused(f"Maximum stake allowed is {most}.", "StakeLimits")
 
 
-def _multiplier(parameters: Mapping[str, Any], symbol: Symbol, stake: Decimal, now: int) -> Terms:
-    if parameters.get("basis", "stake") != "stake":
-        raise contract_refused("Basis must be stake for this contract.", "InvalidBasis")
-    for name in ("duration", "duration_unit", "date_expiry", "barrier", "barrier2"):
+def _check_extras(parameters: Mapping[str, Any], allowed: frozenset[str]) -> None:
+    for name in sorted(_EXTRAS - allowed):
         if name in parameters:
             raise contract_refused(f"{name} is not a valid input for this contract.", "InvalidInput")
-    if "cancellation" in parameters:
-        raise contract_refused("Deal cancellation is not offered for this contract.", "DealCancellationNotOffered")
+
+
+# --- multipliers and accumulators --------------------------------------------------------------------------------
+
+
+def _multiplier(parameters: Mapping[str, Any], symbol: Symbol, stake: Decimal, spot: Tick, now: int) -> Terms:
+    _check_extras(parameters, frozenset({"cancellation", "limit_order", "multiplier"}))
+    _check_basis(parameters)
     multiplier = parameters.get("multiplier")
     if multiplier not in symbol.multipliers:
         accepted = ",".join(map(str, symbol.multipliers))
         raise contract_refused(f"Multiplier is not in acceptable range. Accepts {accepted}.", "MultiplierOutOfRange")
     _check_stake(stake, MIN_STAKE[True], MAX_STAKE)
-    limits = _limits(parameters.get("limit_order", {}), stake)
+    seconds = _cancellation(parameters, symbol)
+    fee = pricing.cancellation_fee(stake, int(multiplier), symbol.sigma, seconds)
+    limits = _limits(parameters, stake, {name: most_allowed(name, stake) for name in (TAKE_PROFIT, STOP_LOSS)})
     return Terms(
         contract_type=parameters["contract_type"],
         symbol=symbol.name,
         currency=CURRENCY,
         date_start=now,
         date_expiry=multiplier_expiry(now),
-        buy_price=stake,
+        buy_price=stake + fee,
         stake=stake,
         multiplier=int(multiplier),
         commission=pricing.multiplier_commission(stake, int(multiplier), symbol.sigma),
-        take_profit=limits.get("take_profit"),
-        stop_loss=limits.get("stop_loss"),
+        take_profit=limits.get(TAKE_PROFIT),
+        stop_loss=limits.get(STOP_LOSS),
+        cancellation_secs=seconds,
+        cancellation_price=fee,
     )
 
 
-def _limits(limit_order: Mapping[str, Any], stake: Decimal) -> dict[str, Decimal]:
-    most = {"take_profit": stake * 100, "stop_loss": stake}
+def _check_basis(parameters: Mapping[str, Any]) -> None:
+    if parameters.get("basis", "stake") != "stake":
+        raise contract_refused("Basis must be stake for this contract.", "InvalidBasis")
+
+
+def _cancellation(parameters: Mapping[str, Any], symbol: Symbol) -> int:
+    """Return the seconds of deal cancellation asked for, 0 when none is."""
+    asked = parameters.get("cancellation")
+    if asked is None:
+        return 0
+    if not symbol.cancellation:
+        raise contract_refused("Deal cancellation is not offered for this asset.", "DealCancellationNotOffered")
+    if asked not in CANCELLATIONS:
+        message = f"Deal cancellation is not offered for this duration. Accepts {','.join(CANCELLATIONS)}."
+        raise contract_refused(message, "DealCancellationNotOffered")
+    for name, subcode in ((STOP_LOSS, "EitherStopLossOrCancel"), (TAKE_PROFIT, "EitherTakeProfitOrCancel")):
+        if name in parameters.get("limit_order", {}):
+            words = name.replace("_", " ")
+            message = f"You may use either {words} or deal cancellation, but not both. Please select either one."
+            raise contract_refused(message, subcode)
+    return int(asked[:-1]) * 60
+
+
+def _limits(parameters: Mapping[str, Any], stake: Decimal, most: Mapping[str, Decimal]) -> dict[str, Decimal]:
     limits = {}
-    for name, value in limit_order.items():
-        words = name.replace("_", " ")
-        amount = Decimal(str(value))
-        if amount < MIN_LIMIT:
-            message = f"Please enter a {words} amount that's higher than {MIN_LIMIT}."
-            raise contract_refused(message, "LimitOrderAmountTooLow")
-        if amount > most[name]:
-            message = f"Please enter a {words} amount that's equal to or lower than {most[name]}."
-            raise contract_refused(message, "LimitOrderAmountTooHigh")
-        limits[name] = amount.quantize(pricing.CENT)
+    for name, value in parameters.get("limit_order", {}).items():
+        if name not in most:
+            raise contract_refused(f"{name} is not a valid input for this contract.", "InvalidInput")
+        try:
+            limits[name] = check_amount(name, Decimal(str(value)), MIN_LIMIT, most[name])
+        except ApiError as error:
+            raise contract_refused(error.message, error.code) from None
     return limits
 
 
-def _digital(parameters: Mapping[str, Any], symbol: Symbol, amount: Decimal, spot: Tick, now: int) -> Terms:
-    for name in ("multiplier", "limit_order", "cancellation", "growth_rate", "barrier2"):
-        if name in parameters:
-            raise contract_refused(f"{name} is not a valid input for this contract.", "InvalidInput")
-    ticks, expiry = _duration(parameters, symbol, now)
-    barrier = parameters.get("barrier", "S0P")
-    if ticks and barrier != "S0P":
-        raise contract_refused("Barrier is not an acceptable input for this contract.", "InvalidBarrier")
-    up = parameters["contract_type"] == "CALL"
-    level = _level(barrier, spot, symbol)
-    seconds = ticks * symbol.period_secs if ticks else expiry - now
-    chance = pricing.digital_probability(up, spot.quote, level, symbol.sigma, seconds)
-    if parameters.get("basis", "payout") == "payout":
-        payout, stake = amount, pricing.digital_ask(amount, chance)
-    else:
-        payout, stake = pricing.digital_payout(amount, chance), amount
-    _check_stake(stake, MIN_STAKE[False], MAX_PAYOUT)
-    if payout > MAX_PAYOUT:
-        raise contract_refused(
-            f"Minimum stake of {MIN_STAKE[False]} and maximum payout of {MAX_PAYOUT}.", "PayoutLimits"
-        )
-    if stake >= payout:
-        raise contract_refused("This contract offers no return.", "NoReturn")
+def _accumulator(parameters: Mapping[str, Any], symbol: Symbol, stake: Decimal, spot: Tick, now: int) -> Terms:
+    _check_extras(parameters, frozenset({"growth_rate", "limit_order"}))
+    _check_basis(parameters)
+    rate = Decimal(str(parameters.get("growth_rate", 0)))
+    if rate not in GROWTH_RATES:
+        accepted = ",".join(f"{rate:.2f}" for rate in GROWTH_RATES)
+        raise contract_refused(f"Growth rate is not in acceptable range. Accepts {accepted}.", "GrowthRateOutOfRange")
+    _check_stake(stake, MIN_STAKE[True], MAX_STAKE)
+    limits = _limits(parameters, stake, {TAKE_PROFIT: MAX_ACCUMULATED - stake})
     return Terms(
         contract_type=parameters["contract_type"],
+        symbol=symbol.name,
+        currency=CURRENCY,
+        date_start=now,
+        date_expiry=end_of_day(now, 1),
+        buy_price=stake,
+        stake=stake,
+        ticks=pricing.accumulator_ticks(rate),
+        growth_rate=rate,
+        band=pricing.accumulator_band(rate, symbol.sigma, symbol.period_secs),
+        max_payout=MAX_ACCUMULATED,
+        take_profit=limits.get(TAKE_PROFIT),
+    )
+
+
+# --- rise/fall, higher/lower and digits --------------------------------------------------------------------------
+
+
+def _rise_fall(parameters: Mapping[str, Any], symbol: Symbol, amount: Decimal, spot: Tick, now: int) -> Terms:
+    _check_extras(parameters, _LENGTH | {"barrier"})
+    ticks, expiry = _duration(parameters, symbol, now)
+    barrier = parameters.get("barrier", "S0P")
+    if barrier != "S0P" and (ticks or Offer.HIGHER_LOWER not in symbol.offers):
+        raise contract_refused("Barrier is not an acceptable input for this contract.", "InvalidBarrier")
+    kind = parameters["contract_type"]
+    level = barrier_level(barrier, spot, symbol)
+    seconds = ticks * symbol.period_secs if ticks else expiry - now
+    up, wins_ties = kind in ("CALL", "CALLE"), kind in ("CALLE", "PUTE")
+    chance = pricing.rise_fall_probability(up, wins_ties, spot.quote, level, symbol, seconds)
+    stake, payout = _stake_and_payout(parameters, amount, chance)
+    return Terms(
+        contract_type=kind,
         symbol=symbol.name,
         currency=CURRENCY,
         date_start=now,
@@ -142,10 +203,64 @@ def _digital(parameters: Mapping[str, Any], symbol: Symbol, amount: Decimal, spo
         payout=payout,
         ticks=ticks,
         barrier=barrier,
+        fixed_expiry="date_expiry" in parameters,
     )
 
 
+def _digit(parameters: Mapping[str, Any], symbol: Symbol, amount: Decimal, spot: Tick, now: int) -> Terms:
+    _check_extras(parameters, _LENGTH | {"barrier"})
+    kind = parameters["contract_type"]
+    digit = _bet(parameters, kind)
+    ticks, _ = _duration(parameters, symbol, now)
+    if ticks is None:
+        raise ApiError("OfferingsValidationError", "Trading is not offered for this duration.")
+    stake, payout = _stake_and_payout(parameters, amount, pricing.digit_probability(kind, digit))
+    return Terms(
+        contract_type=kind,
+        symbol=symbol.name,
+        currency=CURRENCY,
+        date_start=now,
+        date_expiry=now + ticks * symbol.period_secs,
+        buy_price=stake,
+        payout=payout,
+        ticks=ticks,
+        digit=digit,
+    )
+
+
+def _bet(parameters: Mapping[str, Any], kind: str) -> int | None:
+    barrier = parameters.get("barrier")
+    if kind not in _DIGIT_RANGES:
+        if barrier is not None:
+            raise contract_refused("Barrier is not an acceptable input for this contract.", "InvalidBarrier")
+        return None
+    low, high = _DIGIT_RANGES[kind]
+    if barrier is None or not barrier.isdecimal() or not low <= int(barrier) <= high:
+        raise contract_refused(f"Digit must be in the range of {low} to {high}.", "InvalidBarrier")
+    return int(barrier)
+
+
+def _stake_and_payout(parameters: Mapping[str, Any], amount: Decimal, chance: float) -> tuple[Decimal, Decimal]:
+    percentage = parameters.get("app_markup_percentage", 0.0)
+    if not 0 <= percentage <= MAX_APP_MARKUP:
+        message = f"App markup percentage must be between 0 and {MAX_APP_MARKUP:g}."
+        raise contract_refused(message, "InvalidAppMarkup")
+    if parameters.get("basis", "payout") == "payout":
+        payout, stake = amount, pricing.digital_ask(amount, chance, percentage / 100)
+    else:
+        payout, stake = pricing.digital_payout(amount, chance, percentage / 100), amount
+    _check_stake(stake, MIN_STAKE[False], MAX_PAYOUT)
+    if payout > MAX_PAYOUT:
+        raise contract_refused(
+            f"Minimum stake of {MIN_STAKE[False]} and maximum payout of {MAX_PAYOUT}.", "PayoutLimits"
+        )
+    if stake >= payout:
+        raise contract_refused("This contract offers no return.", "NoReturn")
+    return stake, payout
+
+
 def _duration(parameters: Mapping[str, Any], symbol: Symbol, now: int) -> tuple[int | None, int]:
+    """Return the ticks a contract lasts, None when it lasts a time, and the second it ends."""
     unit = parameters.get("duration_unit", "s")
     if "date_expiry" in parameters:
         seconds = parameters["date_expiry"] - now
@@ -158,12 +273,13 @@ def _duration(parameters: Mapping[str, Any], symbol: Symbol, now: int) -> tuple[
         return parameters["duration"], now + (parameters["duration"] + 1) * symbol.period_secs
     else:
         seconds = duration_secs(parameters["duration"], unit)
-    if not MIN_SECS <= seconds <= DAY_SECS:
+    if not symbol.min_secs <= seconds <= DAY_SECS:
         raise ApiError("OfferingsValidationError", "Trading is not offered for this duration.")
     return None, now + seconds
 
 
-def _level(barrier: str, spot: Tick, symbol: Symbol) -> float:
+def barrier_level(barrier: str, spot: Tick, symbol: Symbol) -> float:
+    """Return the level a barrier stands for at `spot`. Raises ApiError when it is off the grid or out of range."""
     if barrier == "S0P":
         return spot.quote
     if Decimal(barrier) % symbol.pip:
@@ -174,49 +290,9 @@ def _level(barrier: str, spot: Tick, symbol: Symbol) -> float:
     return level
 
 
-def proposal(proposal_id: str, terms: Terms, spot: Tick) -> dict[str, Any]:
-    """Return the value of a `proposal` answer."""
-    symbol = terms.listed
-    body: dict[str, Any] = {
-        "id": proposal_id,
-        "ask_price": float(terms.buy_price),
-        "display_value": f"{terms.buy_price:.2f}",
-        "payout": float(terms.payout),
-        "spot": spot.quote,
-        "spot_time": spot.epoch,
-        "date_start": terms.date_start,
-        "date_expiry": terms.date_expiry,
-        "longcode": terms.longcode(),
-        "validation_params": {
-            "stake": {"min": f"{MIN_STAKE[terms.is_multiplier]}"},
-            "payout": {"max": f"{MAX_PAYOUT}"},
-        },
-    }
-    if terms.is_multiplier:
-        body["commission"] = float(terms.commission)
-        body["multiplier"] = terms.multiplier
-        body["limit_order"] = limit_order(Contract(0, 0, terms), spot)
-        body["contract_details"] = {"minimum_stake": str(MIN_STAKE[True]), "maximum_stake": str(MAX_STAKE)}
-        body["validation_params"] = {
-            "stake": {"min": str(MIN_STAKE[True]), "max": str(MAX_STAKE)},
-            "take_profit": {"min": str(MIN_LIMIT), "max": f"{terms.stake * 100:.2f}"},
-            "stop_loss": {"min": str(MIN_LIMIT), "max": f"{terms.stake:.2f}"},
-        }
-    else:
-        level = _level(terms.barrier, spot, symbol)
-        body["contract_details"] = {"barrier": symbol.text(level)}
-    return body
-
-
-def limit_order(contract: Contract, basis: Tick) -> dict[str, Any]:
-    """Return the `limit_order` of a multiplier; `basis` stands in for an entry that has not come."""
-    return {
-        name: {
-            "display_name": name.replace("_", " ").capitalize(),
-            "display_order_amount": f"{amount:.2f}",
-            "order_amount": float(amount),
-            "order_date": contract.terms.date_start,
-            "value": str(level),
-        }
-        for name, (amount, level) in contract.orders(basis).items()
-    }
+_OFFERS: Final = {
+    **dict.fromkeys(DIGITALS, (Offer.RISE_FALL, _rise_fall)),
+    **dict.fromkeys(DIGITS, (Offer.DIGITS, _digit)),
+    **dict.fromkeys(MULTIPLIERS, (Offer.MULTIPLIERS, _multiplier)),
+    **dict.fromkeys(ACCUMULATORS, (Offer.ACCUMULATORS, _accumulator)),
+}

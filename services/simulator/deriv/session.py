@@ -14,6 +14,7 @@ import msgspec
 from services.simulator.deriv.accounts import Account
 from services.simulator.deriv.errors import ApiError
 from services.simulator.deriv.limits import CallMeter
+from services.simulator.deriv.terms import Terms
 from services.simulator.faults.base import Cut, Send
 
 KEPT_PROPOSALS: Final = 200
@@ -52,6 +53,19 @@ class Stream:
     symbol: str | None = None
     contract_id: int | None = None
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
+
+
+@dataclass(slots=True)
+class Quoted:
+    """What a proposal id stands for: its parameters, the terms last told, and the second they were first told.
+
+    `streamed` ids live as long as their stream, the others for a while.
+    """
+
+    parameters: Mapping[str, Any]
+    terms: Terms
+    at: int
+    streamed: bool
 
 
 def envelope_of(request: Mapping[str, Any]) -> Body:
@@ -109,7 +123,7 @@ class Session:
         self.loginid: str | None = None
         self.may_log_in = True  # over this connection; where it came in by a password of its own, it may not
         self.streams: dict[str, Stream] = {}
-        self.proposals: OrderedDict[str, Mapping[str, Any]] = OrderedDict()
+        self.proposals: OrderedDict[str, Quoted] = OrderedDict()
         self.follows_all_contracts: Body | None = None
 
     def log_in(self, meter: CallMeter) -> None:
@@ -188,9 +202,9 @@ class Session:
             self.forget(stream_id)
         return dropped
 
-    def keep_proposal(self, proposal_id: str, parameters: Mapping[str, Any]) -> None:
+    def keep_proposal(self, proposal_id: str, quoted: Quoted) -> None:
         """Remember what a proposal id stands for; the oldest are dropped."""
-        self.proposals[proposal_id] = parameters
+        self.proposals[proposal_id] = quoted
         if len(self.proposals) > KEPT_PROPOSALS:
             self.proposals.popitem(last=False)
 

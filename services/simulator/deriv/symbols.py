@@ -4,9 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
+from enum import StrEnum
 from typing import Final
 
 PLANTED: Final = "PLANTED"
+YEAR_SECS: Final = 365 * 24 * 3600
+
+
+class Offer(StrEnum):
+    """A family of contracts that may be offered on a symbol."""
+
+    RISE_FALL = "callput"
+    HIGHER_LOWER = "higherlower"
+    DIGITS = "digits"
+    MULTIPLIERS = "multiplier"
+    ACCUMULATORS = "accumulator"
+
+
+EVERYTHING: Final = frozenset(Offer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +41,10 @@ class Symbol:
     start_price: float
     multipliers: tuple[int, ...]
     planted: bool = False
+    drift: float = 0.0
+    offers: frozenset[Offer] = EVERYTHING
+    cancellation: bool = True
+    min_secs: int = 15
 
     @property
     def pip(self) -> Decimal:
@@ -40,6 +59,10 @@ class Symbol:
     def text(self, price: float) -> str:
         """Print a quote with exactly the symbol's decimals."""
         return f"{price:.{self.pip_size}f}"
+
+    def exact(self, price: float) -> Decimal:
+        """Return a quote as the exact number that is printed."""
+        return Decimal(self.text(price))
 
     def last_epoch(self, epoch: int) -> int:
         """Return the newest tick second of the grid that is not after `epoch`."""
@@ -75,6 +98,16 @@ SYMBOLS: Final[dict[str, Symbol]] = {
         _one_second(50, 2_200.0, _LEVERAGE[50]),
         _one_second(75, 5_300.0, _LEVERAGE[75]),
         _one_second(100, 782.0, _LEVERAGE[100]),
-        Symbol(PLANTED, "PLANTED trend wave (1s)", 1.0, 1, 2, 1_000.0, _LEVERAGE[100], planted=True),
+        Symbol(
+            PLANTED,
+            "PLANTED trend wave (1s)",
+            1.0,
+            1,
+            2,
+            1_000.0,
+            _LEVERAGE[100],
+            planted=True,
+            offers=EVERYTHING - {Offer.ACCUMULATORS},
+        ),
     )
 }

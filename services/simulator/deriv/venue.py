@@ -8,9 +8,9 @@ from decimal import Decimal
 from typing import Final
 
 from services.simulator.clock import NANOSECONDS, VenueClock
-from services.simulator.deriv import offerings, views
+from services.simulator.deriv import ledger_views, offerings, views
 from services.simulator.deriv.accounts import Account, Transaction
-from services.simulator.deriv.contracts import Contract
+from services.simulator.deriv.contracts import Contract, Due, Limits
 from services.simulator.deriv.limits import MAX_PROPOSAL_STREAMS, QUOTAS, CallMeter, Quota
 from services.simulator.deriv.market import Feed, Market
 from services.simulator.deriv.session import Body, Ends, Session, Show, Stream, as_it_is
@@ -155,55 +155,94 @@ class Venue:
 
     # --- contracts ---------------------------------------------------------------------------------------------
 
-    def buy(self, terms: Terms, account: Account | None = None) -> Transaction:
+    def buy(self, account: Account, terms: Terms) -> tuple[Transaction, Contract]:
         """Buy a contract; the journal has it before this returns. Raises ApiError (balance) or OSError (disk)."""
-        return self._recorded((account or self.account).buy(terms), "buy")
+        entry, contract = account.buy(terms)
+        self._write_entry(entry, "buy", contract_type=terms.contract_type, shortcode=terms.shortcode())
+        return entry, contract
 
-    def close(self, contract: Contract, status: str, price: Decimal, time: int, kind: str = "sell") -> Transaction:
-        """Pay out a contract: `kind` sell for a client's sale, settle for the venue's own."""
-        owner = next(account for account in self.accounts if contract.contract_id in account.contracts)
-        return self._recorded(owner.close(contract, status, price, time), kind)
+    def close(self, account: Account, contract: Contract, due: Due, kind: str) -> Transaction:
+        """Pay out a contract: `kind` sell or cancel for its owner's doing, settle for the venue's own."""
+        entry = account.close(contract, due)
+        self._write_entry(entry, kind, status=due.status, reason=due.reason)
+        return entry
+
+    def change_limits(self, account: Account, contract: Contract, limits: Limits) -> None:
+        """Change limit orders of an open contract. Raises OSError (disk)."""
+        update_id = account.change_limits(contract, limits, self.now())
+        newest = contract.changes[-1]
+        self.record.write(
+            VENUE,
+            "limits",
+            contract.terms.symbol,
+            update_id,
+            newest.time * NANOSECONDS,
+            contract_id=contract.contract_id,
+            account=account.loginid,
+            take_profit=None if newest.take_profit is None else str(newest.take_profit),
+            stop_loss=None if newest.stop_loss is None else str(newest.stop_loss),
+        )
+
+    def move_cash(self, account: Account, action: str, amount: Decimal) -> Transaction:
+        """Let money come or go without a contract and tell it: `action` deposit, withdrawal, virtual_credit, ...
+
+        Raises ApiError (balance) or OSError (disk).
+        """
+        entry = account.move(action, amount, self.now())
+        self._write_entry(entry, "cash", action=action)
+        self.announce(entry)
+        return entry
+
+    def refresh(self, account: Account, contract: Contract) -> None:
+        """Tell those who follow a contract how it stands after its orders were changed."""
+        for session in self.sessions:
+            if session.loginid == account.loginid:
+                for stream in tuple(session.streams.values()):
+                    if stream.contract_id == contract.contract_id:
+                        session.update(stream)
 
     def _settle(self) -> None:
         for account in self.accounts:
             for contract in tuple(account.open.values()):
                 due = contract.settlement(self.market.present)
                 if due is not None:
-                    self.announce(self.close(contract, *due, kind="settle"))
+                    self.announce(self.close(account, contract, due, "settle"))
 
-    def _recorded(self, entry: Transaction, kind: str) -> Transaction:
+    def _write_entry(self, entry: Transaction, kind: str, **fields: str) -> None:
+        contract = entry.contract
         self.record.write(
             VENUE,
             kind,
-            entry.contract.terms.symbol,
+            "" if contract is None else contract.terms.symbol,
             entry.transaction_id,
             entry.time * NANOSECONDS,
-            contract_id=entry.contract.contract_id,
+            **({} if contract is None else {"contract_id": contract.contract_id}),
             amount=str(entry.amount),
             balance=str(entry.balance),
             account=entry.loginid,
+            **fields,
         )
-        return entry
 
     def announce(self, entry: Transaction) -> None:
         """Tell every connection logged in to its account of a transaction, on the streams it follows."""
-        closed = entry.action == "sell"
+        contract, closed = entry.contract, entry.action == "sell"
         silent = self.faults.silent(VENUE, "fills")
         for session in self.sessions:
             if session.loginid != entry.loginid:
                 continue
             for stream in tuple(session.streams.values()):
                 if stream.kind == "transaction" and not silent:
-                    body = {**views.transaction(entry), "id": stream.id}
+                    body = {**ledger_views.transaction(entry), "id": stream.id}
                     session.answer(stream.envelope, "transaction", {"transaction": body}, stream)
                 elif stream.kind == "balance":
                     session.update(stream)
-                elif closed and stream.contract_id == entry.contract.contract_id:
+                elif closed and contract is not None and stream.contract_id == contract.contract_id:
                     if not silent:
                         session.update(stream)
                     session.forget(stream.id)
-            if not closed and not silent and session.follows_all_contracts is not None:
-                self.follow_contract(session, entry.contract, session.follows_all_contracts)
+            follows = session.follows_all_contracts
+            if contract is not None and not closed and not silent and follows is not None:
+                self.follow_contract(session, contract, follows)
 
     def follow_contract(self, session: Session, contract: Contract, envelope: Body) -> Stream:
         """Start the stream of one contract and send its present state."""

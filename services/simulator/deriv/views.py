@@ -1,30 +1,62 @@
-"""How contracts and transactions look on the wire: open contract, portfolio, statement, transaction."""
+"""How contracts look on the wire of v3: receipts, open contract, its limit orders, portfolio, balance."""
 
 from __future__ import annotations
 
 from typing import Any, Final
 
-from services.simulator.deriv import quotes
+from services.simulator.deriv import proposals
 from services.simulator.deriv.accounts import Account, Transaction
+from services.simulator.deriv.accumulators import Accumulator
+from services.simulator.deriv.audit import audit_details, point
 from services.simulator.deriv.contracts import Contract
 from services.simulator.deriv.errors import ApiError
 from services.simulator.deriv.market import Feed, Tick
+from services.simulator.deriv.symbols import Symbol
+from services.simulator.deriv.terms import DAY_SECS
 
 ACCOUNT_NUMBER: Final = 100_000_001
 APP_ID: Final = 1089
+
+
+def receipt(entry: Transaction, contract: Contract) -> dict[str, Any]:
+    """Return the value of a `buy` answer."""
+    terms = contract.terms
+    return {
+        "balance_after": float(entry.balance),
+        "buy_price": float(terms.buy_price),
+        "contract_id": contract.contract_id,
+        "longcode": terms.longcode(),
+        "payout": float(terms.payout),
+        "purchase_time": terms.date_start,
+        "shortcode": terms.shortcode(),
+        "start_time": terms.date_start,
+        "transaction_id": entry.transaction_id,
+    }
+
+
+def sale(entry: Transaction) -> dict[str, Any]:
+    """Return the value of a `sell` or `cancel` answer."""
+    return {
+        "balance_after": float(entry.balance),
+        "contract_id": entry.contract.contract_id if entry.contract else None,
+        "reference_id": entry.reference_id,
+        "sold_for": float(entry.amount),
+        "transaction_id": entry.transaction_id,
+    }
+
+
+# --- open contract -----------------------------------------------------------------------------------------------
 
 
 def open_contract(contract: Contract, feed: Feed, now: int) -> dict[str, Any]:
     """Return the value of a `proposal_open_contract` answer (without its stream id)."""
     terms, symbol = contract.terms, feed.symbol
     spot = contract.exit or (feed.last() if contract.is_open else contract.last) or feed.last()
-    bid = contract.bid(spot, now)
-    profit = (
-        contract.profit(contract.exit or spot) if terms.is_multiplier and contract.is_open else bid - terms.buy_price
-    )
+    bid, profit = contract.bid(spot, now), contract.profit(spot, now)
+    endless = terms.is_multiplier
     body: dict[str, Any] = {
         "account_id": ACCOUNT_NUMBER,
-        "barrier_count": 1,
+        "barrier_count": 2 if terms.is_accumulator else 1,
         "bid_price": float(bid),
         "buy_price": float(terms.buy_price),
         "contract_id": contract.contract_id,
@@ -33,51 +65,53 @@ def open_contract(contract: Contract, feed: Feed, now: int) -> dict[str, Any]:
         "current_spot": spot.quote,
         "current_spot_display_value": symbol.text(spot.quote),
         "current_spot_time": spot.epoch,
-        "date_expiry": _expiry(contract),
-        "date_settlement": _expiry(contract) + (1 if terms.is_multiplier else 0),
+        "date_expiry": contract.expiry,
+        "date_settlement": contract.expiry + int(endless),
         "date_start": terms.date_start,
         "display_name": symbol.display_name,
-        "expiry_time": _expiry(contract),
+        "expiry_time": contract.expiry,
         "is_expired": int(contract.is_expired),
         "is_forward_starting": 0,
-        "is_intraday": int(not terms.is_multiplier),
-        "is_path_dependent": int(terms.is_multiplier),
+        "is_intraday": int(not endless and terms.date_expiry - terms.date_start <= DAY_SECS),
+        "is_path_dependent": int(contract.path_dependent),
         "is_settleable": int(contract.is_expired),
         "is_sold": int(not contract.is_open),
-        "is_valid_to_cancel": 0,
+        "is_valid_to_cancel": int(contract.cancellable(now)),
         "longcode": terms.longcode(),
         "payout": float(terms.payout),
         "profit": float(profit),
-        "profit_percentage": float(round(100 * profit / terms.buy_price, 2)),
+        "profit_percentage": float(round(100 * profit / (terms.stake or terms.buy_price), 2)),
         "purchase_time": terms.date_start,
         "shortcode": terms.shortcode(),
         "status": contract.closing.status if contract.closing else "open",
         "transaction_ids": {"buy": contract.buy_transaction_id},
         "underlying": symbol.name,
         **_validity(contract),
-        **_ticks(contract, symbol.text),
+        **_ticks(contract, symbol),
     }
-    barrier = contract.barrier() if not terms.is_multiplier else None
+    barrier = contract.barrier()
     if barrier is not None:
-        body["barrier"] = symbol.text(float(barrier))
+        body["barrier"] = str(barrier) if terms.is_digit else symbol.text(float(barrier))
     if terms.is_multiplier:
-        body["multiplier"] = terms.multiplier
-        body["commission"] = float(terms.commission)
-        body["limit_order"] = quotes.limit_order(contract, spot)
+        body |= {"multiplier": terms.multiplier, "commission": float(terms.commission)}
+    if terms.cancellation_secs:
+        body["cancellation"] = proposals.cancellation(terms)
+    if isinstance(contract, Accumulator):
+        body |= _accumulator(contract, spot)
+    orders = proposals.limit_order(contract, spot)
+    if orders:
+        body["limit_order"] = orders
     if contract.closing is not None:
-        body["sell_price"] = float(contract.closing.price)
-        body["sell_time"] = contract.closing.time
-        body["sell_spot"] = spot.quote
-        body["sell_spot_display_value"] = symbol.text(spot.quote)
-        body["sell_spot_time"] = spot.epoch
+        body |= {
+            "sell_price": float(contract.closing.price),
+            "sell_time": contract.closing.time,
+            "sell_spot": spot.quote,
+            "sell_spot_display_value": symbol.text(spot.quote),
+            "sell_spot_time": spot.epoch,
+        }
         body["transaction_ids"]["sell"] = contract.closing.transaction_id
-    return body
-
-
-def _expiry(contract: Contract) -> int:
-    if contract.terms.ticks and contract.exit is not None:
-        return contract.exit.epoch
-    return contract.terms.date_expiry
+    details = audit_details(contract, feed)
+    return {**body, "audit_details": details} if details else body
 
 
 def _validity(contract: Contract) -> dict[str, Any]:
@@ -94,24 +128,79 @@ def _validity(contract: Contract) -> dict[str, Any]:
     return {"is_valid_to_sell": 1}
 
 
-def _ticks(contract: Contract, text: Any) -> dict[str, Any]:
+def _ticks(contract: Contract, symbol: Symbol) -> dict[str, Any]:
     body: dict[str, Any] = {}
     if contract.terms.ticks:
         body["tick_count"] = contract.terms.ticks
-        body["tick_stream"] = [_point(tick, text) for tick in contract.stream]
+        body["tick_stream"] = [point(tick, symbol) for tick in contract.stream]
     for name, tick in (("entry", contract.entry), ("exit", contract.exit)):
         if tick is not None:
             body[f"{name}_tick"] = tick.quote
-            body[f"{name}_tick_display_value"] = text(tick.quote)
+            body[f"{name}_tick_display_value"] = symbol.text(tick.quote)
             body[f"{name}_tick_time"] = tick.epoch
     if contract.entry is not None:
         body["entry_spot"] = contract.entry.quote
-        body["entry_spot_display_value"] = text(contract.entry.quote)
+        body["entry_spot_display_value"] = symbol.text(contract.entry.quote)
     return body
 
 
-def _point(tick: Tick, text: Any) -> dict[str, Any]:
-    return {"epoch": tick.epoch, "tick": tick.quote, "tick_display_value": text(tick.quote)}
+def _accumulator(contract: Accumulator, spot: Tick) -> dict[str, Any]:
+    body: dict[str, Any] = {"growth_rate": float(contract.terms.growth_rate), "tick_passed": contract.ticks_passed}
+    if contract.entry is None:
+        return body
+    low, high = (str(level) for level in contract.band_around(contract.basis or spot))
+    current_low, current_high = (str(level) for level in contract.band_around(spot))
+    return {
+        **body,
+        "barrier_spot_distance": proposals.barrier_distance(contract, spot),
+        "current_spot_high_barrier": current_high,
+        "current_spot_low_barrier": current_low,
+        "high_barrier": high,
+        "low_barrier": low,
+    }
+
+
+# --- limit orders ------------------------------------------------------------------------------------------------
+
+
+def limits(contract: Contract, basis: Tick) -> dict[str, Any]:
+    """Return the value of a `contract_update` answer; an order that was removed has nulls."""
+    orders, date = contract.orders(basis), contract.changes[-1].time
+    body: dict[str, Any] = {}
+    for name in contract.limits_allowed:
+        order = orders.get(name)
+        body[name] = {
+            "display_name": proposals.display_name(name),
+            "order_amount": float(order.amount) if order else None,
+            "order_date": order.date if order else date,
+            "value": str(order.level) if order and order.level is not None else None,
+        }
+    return body
+
+
+def limit_changes(contract: Contract, basis: Tick) -> list[dict[str, Any]]:
+    """Return the rows of `contract_update_history`, newest first; an amount of 0 means that the order was removed."""
+    rows = []
+    for number, change in enumerate(contract.changes):
+        orders = contract.orders_of(change, basis)
+        before = contract.changes[number - 1] if number else None
+        for name in contract.limits_allowed:
+            order = orders.get(name)
+            if getattr(change, name) == (getattr(before, name) if before else None):
+                continue
+            rows.append(
+                {
+                    "display_name": proposals.display_name(name),
+                    "order_amount": f"{order.amount if order else 0:.2f}",
+                    "order_date": change.time,
+                    "order_type": name,
+                    "value": str(order.level) if order and order.level is not None else None,
+                }
+            )
+    return rows[::-1]
+
+
+# --- what is held ------------------------------------------------------------------------------------------------
 
 
 def portfolio_row(contract: Contract) -> dict[str, Any]:
@@ -132,49 +221,6 @@ def portfolio_row(contract: Contract) -> dict[str, Any]:
         "symbol": terms.symbol,
         "transaction_id": contract.buy_transaction_id,
     }
-
-
-def statement_row(entry: Transaction, described: bool) -> dict[str, Any]:
-    """Return one element of `statement.transactions`; `described` adds longcode and shortcode."""
-    terms = entry.contract.terms
-    row: dict[str, Any] = {
-        "action_type": entry.action,
-        "amount": float(entry.amount),
-        "app_id": APP_ID,
-        "balance_after": float(entry.balance),
-        "contract_id": entry.contract.contract_id,
-        "payout": float(terms.payout),
-        "reference_id": entry.reference_id,
-        "transaction_id": entry.transaction_id,
-        "transaction_time": entry.time,
-    }
-    if entry.action == "sell":
-        row["purchase_time"] = terms.date_start
-    if described:
-        row["longcode"] = terms.longcode()
-        row["shortcode"] = terms.shortcode()
-    return row
-
-
-def transaction(entry: Transaction) -> dict[str, Any]:
-    """Return the value of a `transaction` update (without its stream id)."""
-    terms = entry.contract.terms
-    body: dict[str, Any] = {
-        "action": entry.action,
-        "amount": float(entry.amount),
-        "balance": float(entry.balance),
-        "contract_id": entry.contract.contract_id,
-        "currency": terms.currency,
-        "date_expiry": terms.date_expiry,
-        "display_name": terms.listed.display_name,
-        "longcode": terms.longcode(),
-        "symbol": terms.symbol,
-        "transaction_id": entry.transaction_id,
-        "transaction_time": entry.time,
-    }
-    if entry.action == "sell":
-        body["purchase_time"] = terms.date_start
-    return body
 
 
 def balance(account: Account, currency: str) -> dict[str, Any]:

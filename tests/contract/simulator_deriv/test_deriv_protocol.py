@@ -83,9 +83,10 @@ def test_bad_frame_is_answered_and_the_connection_goes_on(desk: Any, frame: str 
         ({"limit_order": {"stop_loss": 11}}, "ContractBuyValidationError", "stop loss"),
         ({"limit_order": {"take_profit": 0}}, "ContractBuyValidationError", "take profit"),
         ({"duration": 5, "duration_unit": "t"}, "ContractBuyValidationError", "duration"),
-        ({"cancellation": "60m"}, "ContractBuyValidationError", "cancellation"),
+        ({"cancellation": "7m"}, "ContractBuyValidationError", "cancellation"),
         ({"symbol": "FOO"}, "OfferingsInvalidSymbol", "FOO"),
-        ({"contract_type": "ACCU"}, "OfferingsValidationError", "not offered"),
+        ({"contract_type": "ACCU"}, "ContractBuyValidationError", "multiplier"),
+        ({"contract_type": "RUNHIGH"}, "OfferingsValidationError", "not offered"),
         ({"contract_type": "CALL"}, "ContractBuyValidationError", "multiplier"),
     ],
 )

@@ -9,13 +9,12 @@ from hypothesis import strategies as st
 
 from services.simulator.deriv.processes import (
     CHUNK,
-    YEAR_SECS,
     GeometricBrownianPath,
     PlantedPath,
     PricePath,
     price_path,
 )
-from services.simulator.deriv.symbols import PLANTED, SYMBOLS
+from services.simulator.deriv.symbols import PLANTED, SYMBOLS, YEAR_SECS
 
 ANCHOR = 1_795_000_000
 TICKS = 200_000
