@@ -1,0 +1,229 @@
+"""Orders of one Binance Spot account: sent once, told trade by trade, looked up whenever their fate is unknown."""
+
+from __future__ import annotations
+
+import random
+from collections import OrderedDict
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Final
+
+from libs.core.types import MILLISECOND, SECOND, Instrument, Nanos, Order, Side, VenueReport
+from libs.venues.base import (
+    Holds,
+    PrivateSink,
+    VenueError,
+    VenuePosition,
+    VenueRefused,
+    VenueUnavailable,
+    VenueUnresolved,
+)
+from libs.venues.binance import api, codec, reports, trade_codec
+from libs.venues.binance.api import SignedApi
+from libs.venues.binance.codec import ZERO, Absurd
+from libs.venues.binance.filters import FILTER_FAILURE, Shaped, spelled
+from libs.venues.binance.limits import Limits
+from libs.venues.binance.reports import Execution
+from libs.venues.binance.rest import BinanceRest
+from libs.venues.binance.rulebook import Rulebook
+from libs.venues.binance.session import PATIENCE_S, RECV_WINDOW_MS, Session
+from libs.venues.binance.signing import Value, signer_of
+from libs.venues.binance.user_stream import UserStream
+from libs.venues.budget import Budget, Priority
+from libs.venues.credentials import Credentials
+
+ENGINE_NS: Final = 10 * SECOND
+"""The matching engine's own timeout."""
+
+UNKNOWN_ORDER: Final = "-2013"
+ARCHIVED: Final = "-2026"
+ENGINE_REFUSED_ORDER: Final = "-2010"
+ENGINE_REFUSED_CANCEL: Final = "-2011"
+DUPLICATE: Final = "Duplicate order sent"
+PAGE: Final = 1000
+REMEMBERED: Final = 10_000
+
+
+class BinanceTrading:
+    """Implements `Trading`. Raises ValueError at once for credentials that cannot be used.
+
+    Orders never rest: entries are limit orders that fill at once or expire, exits are market orders. Whatever is not
+    proven is left unresolved and never sent again.
+    """
+
+    name = "binance"
+    holds = Holds.ASSETS
+
+    def __init__(
+        self,
+        urls: Mapping[str, str],
+        credentials: Credentials,
+        *,
+        currency: str,
+        simulator: bool = False,
+        rng: random.Random | None = None,
+    ) -> None:
+        rng = rng or random.Random()
+        signer = signer_of(credentials)
+        self._currency = currency
+        self._rest = BinanceRest(urls["rest"], Limits(places_orders=True))
+        self._stream = UserStream(self._trades_of, rng)
+        self._session = Session(self._rest, urls["ws_api"], signer, self._stream.on_event, self._stream.on_gap, rng)
+        self._api = SignedApi(self._rest, self._session, signer)
+        self._rules = Rulebook(self._rest)
+        self._sent: OrderedDict[str, Nanos] = OrderedDict()
+        self._under_way: dict[str, int] = {}
+
+    # --- orders ------------------------------------------------------------------------------------------------
+
+    async def submit(self, order: Order, instrument: Instrument) -> list[VenueReport]:
+        """A limit order at `order.worst_price` that fills at once as far as it can; the rest expires."""
+        if order.side is not Side.BUY:
+            raise VenueRefused(f"{order.symbol}: a position at Binance Spot cannot be opened by selling")
+        rules = await self._rules.of(order.symbol, Priority.ENTRY)
+        shaped = rules.limit(order.side, order.quantity, order.worst_price, self._under_way.get(order.symbol, 0))
+        return await self._place(order, shaped, Priority.ENTRY)
+
+    async def close(self, order: Order, venue_position_id: str, instrument: Instrument) -> list[VenueReport]:
+        """A market order of `order.quantity`; there is no position to name at a spot venue."""
+        rules = await self._rules.of(order.symbol, Priority.EXIT)
+        return await self._place(order, rules.market(order.quantity), Priority.EXIT)
+
+    async def _place(self, order: Order, shaped: Shaped, priority: Priority) -> list[VenueReport]:
+        params: dict[str, Value] = {
+            "symbol": order.symbol,
+            "side": order.side.value.upper(),
+            "quantity": spelled(shaped.quantity),
+            "newClientOrderId": order.intent_id,
+            "newOrderRespType": "FULL",
+        }
+        if shaped.price is None:
+            params["type"] = "MARKET"
+        else:
+            params |= {"type": "LIMIT", "timeInForce": "IOC", "price": spelled(shaped.price)}
+        self._under_way[order.symbol] = self._under_way.get(order.symbol, 0) + 1
+        try:
+            body = await self._api.effect(api.PLACE, params, priority, lambda at: self._remember(order, at))
+        except VenueRefused as err:
+            if err.code == ENGINE_REFUSED_ORDER and DUPLICATE in str(err):
+                raise VenueUnresolved(f"Binance has an order {order.intent_id} already") from err
+            if err.code == FILTER_FAILURE:
+                self._rules.forget(order.symbol)
+            raise
+        finally:
+            self._under_way[order.symbol] -= 1
+        return self._told(order, trade_codec.read(trade_codec.placed, body, "order.place"))
+
+    def _told(self, order: Order, answer: trade_codec.Placed) -> list[VenueReport]:
+        if answer.fills:
+            self._rest.limits.order_filled()
+        try:
+            if answer.symbol != order.symbol:
+                raise Absurd(f"answer about {answer.symbol[:40]!r}")
+            return reports.of_answer(order.intent_id, answer, order.quantity)
+        except Absurd as err:
+            raise VenueUnresolved(f"Binance's answer to order.place is unusable: {err}") from err
+
+    def _remember(self, order: Order, at: Nanos) -> None:
+        self._sent[order.intent_id] = at
+        self._sent.move_to_end(order.intent_id)
+        if len(self._sent) > REMEMBERED:
+            self._sent.popitem(last=False)
+
+    async def cancel(self, order: Order) -> list[VenueReport]:
+        """End what still works of it; [] where nothing does."""
+        params: dict[str, Value] = {"symbol": order.symbol, "origClientOrderId": order.intent_id}
+        try:
+            await self._api.effect(api.CANCEL, params, Priority.EXIT)
+        except VenueRefused as err:
+            if err.code == ENGINE_REFUSED_CANCEL:
+                return []
+            raise
+        found = await self.resolve(order)
+        if found is None:
+            raise VenueUnresolved(f"order {order.intent_id} is cancelled; what was filled before is not known yet")
+        return found
+
+    # --- what became of them -----------------------------------------------------------------------------------
+
+    async def resolve(self, order: Order) -> list[VenueReport] | None:
+        """Ask by our id, then for its trades; unknown to the venue counts only when it can no longer come to be."""
+        try:
+            return await self._resolve(order)
+        except (VenueError, Absurd):
+            return None
+
+    async def _resolve(self, order: Order) -> list[VenueReport] | None:
+        # The time first: what the venue says must be at least as new as the moment that it is judged by.
+        now = await self._session.time(Priority.EXIT)
+        params: dict[str, Value] = {"symbol": order.symbol, "origClientOrderId": order.intent_id}
+        try:
+            body = await self._api.query(api.STATUS, params, Priority.EXIT)
+        except VenueRefused as err:
+            if err.code == UNKNOWN_ORDER:
+                return [] if now > self._no_later_than(order) else None
+            if err.code == ARCHIVED:
+                return [reports.archived(order.intent_id, order.symbol, order.ts_event)]
+            raise
+        row = trade_codec.read(trade_codec.order_row, body, "order.status")
+        if row.symbol != order.symbol or row.clientOrderId != order.intent_id or row.status in trade_codec.WORKING:
+            return None
+        of = reports.subject(order.intent_id, row.symbol, row.orderId)
+        executed = codec.amount(row.executedQty)
+        trades = await self._trades_of(row.symbol, row.orderId) if executed else []
+        told = [reports.acknowledged(of, row.time), *reports.fills(of, trades, executed)]
+        end = reports.ending(of, row.status, row.expiryReason, row.updateTime)
+        if end is not None:
+            return [*told, end]
+        return [*told, reports.unsent(of, row.updateTime)] if executed < order.quantity else told
+
+    def _no_later_than(self, order: Order) -> Nanos:
+        """Venue time after which an order that the venue does not know can no longer come to be."""
+        waited = int(max(PATIENCE_S[Priority.EXIT], PATIENCE_S[Priority.ENTRY]) * SECOND)
+        sent = self._sent.get(order.intent_id) or order.ts_event + waited
+        return max(sent, order.ts_event) + RECV_WINDOW_MS * MILLISECOND + ENGINE_NS
+
+    async def _trades_of(self, symbol: str, order_id: int) -> list[Execution]:
+        """Every trade of one order, oldest first. Raises VenueError."""
+        found: list[Execution] = []
+        params: dict[str, Value] = {"symbol": symbol, "orderId": order_id, "limit": PAGE}
+        while True:
+            body = await self._api.query(api.TRADES_OF_ORDER, params, Priority.EXIT)
+            rows = trade_codec.read(trade_codec.trade_rows, body, "myTrades")
+            after = found[-1].trade_id if found else -1
+            found += reports.of_trades([row for row in rows if row.orderId == order_id and row.id > after])
+            if len(rows) < PAGE or found[-1].trade_id == after:
+                return found
+            params = {**params, "fromId": found[-1].trade_id + 1}
+
+    # --- the account -------------------------------------------------------------------------------------------
+
+    async def balance(self) -> tuple[Decimal, str]:
+        return (await self.balances()).get(self._currency, ZERO), self._currency
+
+    async def balances(self) -> dict[str, Decimal]:
+        body = await self._api.query(api.ACCOUNT, {}, Priority.EXIT)
+        try:
+            rows = trade_codec.read(trade_codec.account, body, "account.status").balances
+            held = {row.asset: codec.amount(row.free) + codec.amount(row.locked) for row in rows}
+        except (VenueUnresolved, Absurd) as err:
+            raise VenueUnavailable(f"Binance's balances cannot be read: {err}") from err
+        return {asset: total for asset, total in held.items() if total}
+
+    async def open_positions(self) -> list[VenuePosition]:
+        return []
+
+    async def watch(self, venue_position_id: str) -> list[VenueReport]:
+        return []
+
+    async def listen(self, sink: PrivateSink) -> None:
+        """Follow the account's event stream until cancelled; raises VenueRefused when the key is not accepted."""
+        await self._stream.run(self._session, sink)
+
+    def budgets(self) -> tuple[Budget, ...]:
+        return self._rest.limits.budgets()
+
+    async def aclose(self) -> None:
+        await self._rules.aclose()
+        await self._session.aclose()
+        await self._rest.aclose()
