@@ -1,4 +1,4 @@
-"""The WebSocket endpoint of the simulated Deriv and the task that makes its seconds pass."""
+"""The port of the simulated Deriv, where both of its APIs are served, and the task that makes its seconds pass."""
 
 from __future__ import annotations
 
@@ -7,23 +7,25 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-import msgspec
 from aiohttp import WSCloseCode, web
 
 from services.simulator.clock import NANOSECONDS, VenueClock
-from services.simulator.deriv.accounts import Account, Journal
+from services.simulator.deriv.accounts import Account
 from services.simulator.deriv.connection import Connection
 from services.simulator.deriv.dispatch import V3, Api, handle
 from services.simulator.deriv.http_mishaps import over_http
 from services.simulator.deriv.market import Market
+from services.simulator.deriv.options.accounts import Directory
+from services.simulator.deriv.options.door import WS, Door
+from services.simulator.deriv.options.kept import Accounts
+from services.simulator.deriv.options.rest import BASE
 from services.simulator.deriv.session import Session
 from services.simulator.deriv.venue import VENUE, Venue
 from services.simulator.faults.base import Faults
 from services.simulator.record import Record
-from services.simulator.state import SimulatorStateError, State
+from services.simulator.state import State
 
 PATH: Final = "/websockets/v3"
-JOURNAL_FILE: Final = "deriv-journal.jsonl"
 # A tick of second T leaves a moment after T, as on the real venue, so that no client can hold it before T.
 TICK_DELAY_SECS: Final = 0.01
 
@@ -31,22 +33,34 @@ TICK_DELAY_SECS: Final = 0.01
 class DerivServer:
     """The venue on its own port; `start` and `stop` bind it and run its clock."""
 
-    def __init__(self, venue: Venue, journal: Journal, host: str, port: int) -> None:
+    def __init__(self, venue: Venue, accounts: Accounts, host: str, port: int) -> None:
         """A `port` of 0 takes a free one, known after `start`."""
         self.venue = venue
         self.port = port
         self._host = host
-        self._journal = journal
+        self._accounts = accounts
         self._runner: web.AppRunner | None = None
         self._clock_task: asyncio.Task[None] | None = None
         self._sockets: set[web.WebSocketResponse] = set()
         self.app = web.Application()
         self.app.router.add_get(PATH, self._v3)
+        directory = Directory(venue.account, accounts.real, self._open_real)
+        Door(venue, directory, self._converse).add_to(self.app)
 
     @property
     def url(self) -> str:
-        """The WebSocket address, without app_id."""
+        """The WebSocket address of v3, without app_id."""
         return f"ws://{self._host}:{self.port}{PATH}"
+
+    @property
+    def options_ws_url(self) -> str:
+        """The WebSocket address of the Options API, without /public, /demo or /real."""
+        return f"ws://{self._host}:{self.port}{WS}"
+
+    @property
+    def options_rest_url(self) -> str:
+        """The REST address of the Options API, without /accounts."""
+        return f"http://{self._host}:{self.port}{BASE}"
 
     async def start(self) -> None:
         """Bind the port and begin to tick. Raises OSError when the port is taken."""
@@ -66,7 +80,7 @@ class DerivServer:
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
-        self._journal.close()
+        self._accounts.close()
 
     def failure(self) -> BaseException | None:
         """Return what ended the clock (a full disk, say), or None while it runs."""
@@ -79,6 +93,11 @@ class DerivServer:
             self.venue.advance_to(int((clock.now_ns() / NANOSECONDS) - TICK_DELAY_SECS))
             due = self.venue.market.present + 1 + TICK_DELAY_SECS
             await asyncio.sleep(max(due - clock.now_ns() / NANOSECONDS, 0.001))
+
+    def _open_real(self) -> Account:
+        account = self._accounts.open_real()
+        self.venue.accounts = (*self.venue.accounts, account)
+        return account
 
     async def _v3(self, request: web.Request) -> web.StreamResponse:
         if not request.query.get("app_id", "").isdecimal():
@@ -114,19 +133,18 @@ def make_server(
     state_dir: Path | None = None,
     faults: Faults | None = None,
     migrated: bool = False,
+    real_account: bool = False,
 ) -> DerivServer:
     """Build the venue that `state` fixes, with the accounts whose journals `state_dir` holds.
 
-    `migrated` makes v3 say from the start that accounts have left it. Raises SimulatorStateError when a journal is
-    damaged, OSError when it cannot be opened.
+    `migrated` makes v3 say from the start that accounts have left it; `real_account` opens a real account, which only
+    the Options API knows. Raises SimulatorStateError when a journal is damaged, OSError when it cannot be opened.
     """
     market = Market(state.seed, state.anchor_epoch)
     market.advance(clock.now_ns() // NANOSECONDS)
-    journal = Journal(state_dir / JOURNAL_FILE if state_dir else None)
-    try:
-        account = Account(state.loginid, market, journal)
-    except msgspec.DecodeError as error:
-        raise SimulatorStateError(f"{JOURNAL_FILE} is damaged ({error}): remove the folder to start anew") from None
-    venue = Venue(market, account, record, clock, state.token, faults=faults)
+    accounts = Accounts(state.loginid, market, state_dir)
+    if real_account and accounts.real is None:
+        accounts.open_real()
+    venue = Venue(market, accounts.demo, record, clock, state.token, faults=faults, real=accounts.real)
     venue.migrated = migrated
-    return DerivServer(venue, journal, host, port)
+    return DerivServer(venue, accounts, host, port)
