@@ -14,6 +14,7 @@ class Ledger:
         self.balances = dict(opening)
         self.positions: dict[str, Decimal] = {}
         self.filled: dict[str, Decimal] = {}
+        self.executions = 0
         self.ended: dict[str, ReportKind] = {}
         self._currency = currency
         self._contracts = contracts
@@ -32,6 +33,7 @@ class Ledger:
             if key in self._seen:
                 continue
             self._seen.add(key)
+            self.executions += 1
             if self._contracts:
                 self._take_contract(order, report)
             else:

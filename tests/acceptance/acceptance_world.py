@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import json
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from decimal import Decimal
 from enum import StrEnum
@@ -44,6 +44,7 @@ from services.simulator.faults.engine import PlannedFaults
 from services.simulator.faults.plan import plan_of
 from services.simulator.settings import SimulatorOptions
 
+T = TypeVar("T")
 CaseT = TypeVar("CaseT", bound=Callable[..., Any])
 
 
@@ -361,6 +362,17 @@ async def truth_of(trading: Trading, order: Order, within_s: float = 180.0) -> l
         if found is not None:
             return found
         await asyncio.sleep(1.0)
+
+
+async def patiently(ask: Callable[[], Awaitable[T]], within_s: float = 120.0) -> T:
+    """Ask until the venue can be reached again."""
+    end = time.monotonic() + within_s
+    while True:
+        try:
+            return await ask()
+        except VenueUnavailable:
+            assert time.monotonic() < end, f"the venue stayed out of reach for {within_s:g} s"
+            await asyncio.sleep(1.0)
 
 
 def filled(reports: list[VenueReport]) -> Decimal:

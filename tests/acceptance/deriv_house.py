@@ -27,6 +27,7 @@ class DerivHouse(House):
     entries, exits, histories = ("buy",), ("sell",), ("ticks_history",)
     api = "v3"
 
+    soaked, streams = ("1HZ100V", "R_50", "1HZ75V"), ("1HZ100V", "R_50", "1HZ75V")
     balances_calls = ("balance",)
     WRONG = "wrong-token-000"
 
@@ -79,8 +80,9 @@ class DerivHouse(House):
     def too_small(self, instrument: Instrument) -> Decimal:
         return Decimal("0.01")
 
-    def too_dear(self, instrument: Instrument) -> Decimal:
-        return Decimal("1900")
+    def impoverish(self) -> None:
+        """Leave the account too little for any order."""
+        self.account.balance = Decimal("3.21")
 
     def wrong_credentials(self) -> Credentials:
         return Credentials(token=self.WRONG)
@@ -96,6 +98,9 @@ class DerivHouse(House):
 
     def truth_executed(self) -> int:
         return len(self.account.contracts)
+
+    def truth_executions(self) -> int:
+        return len(self.account.statement)
 
     def truth_positions(self) -> set[str]:
         return {str(contract_id) for contract_id in self.account.open}

@@ -1,0 +1,11 @@
+"""The venues that are soaked, by the name that `make soak VENUE=` takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from acceptance_world import House
+from deriv_house import DerivHouse
+
+HOUSES: dict[str, Callable[[Path], House]] = {"deriv": DerivHouse}
