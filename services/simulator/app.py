@@ -50,6 +50,8 @@ class Simulator:
             port=options.deriv_port,
             state_dir=options.state_dir,
             faults=self.faults,
+            migrated=options.deriv_migrated,
+            real_account=options.deriv_real,
         )
         self.binance = BinanceSimulator(options, self.record, clock, anchor_epoch=self.state.anchor_epoch)
         self._http = web.AppRunner(self._health_app(), access_log=None, handle_signals=False)
@@ -82,6 +84,8 @@ class Simulator:
         """Return URLs, credentials and what is played."""
         return {
             "deriv_url": self.deriv.url,
+            "deriv_options_ws_url": self.deriv.options_ws_url,
+            "deriv_options_rest_url": self.deriv.options_rest_url,
             "binance_rest_url": self.binance.rest_url,
             "binance_ws_url": self.binance.ws_url,
             "http_url": f"http://{self.options.host}:{self._http_port}",

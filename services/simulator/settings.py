@@ -21,6 +21,8 @@ class SimulatorOptions(BaseModel):
     paths, the Deriv account and the truth record, so that a killed simulator comes back as the same market;
     without it nothing outlives the process. `token`, `key` and `secret` are made when not given; a kept state
     keeps the ones it made. `faults` is a plan of what shall go wrong (services/simulator/faults/plan.py).
+    `deriv_migrated` makes Deriv's v3 say that accounts have left it, `deriv_real` opens a real account beside the demo
+    one, in the Options API.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -37,6 +39,8 @@ class SimulatorOptions(BaseModel):
     secret: str | None = Field(default=None, min_length=1)
     state_dir: Path | None = None
     faults: Path | None = None
+    deriv_migrated: bool = False
+    deriv_real: bool = False
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Self:
