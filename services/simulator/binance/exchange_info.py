@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from services.simulator.binance.decimals import ONE, text8
@@ -25,15 +25,32 @@ _KNOWN: Final = {
 }
 
 
+STP_MODES: Final = ("EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH", "DECREMENT", "TRANSFER")
+PRICE_RANGE: Final = {
+    "bidLimitMultUp": "1.2000",
+    "bidLimitMultDown": "0.8000",
+    "askLimitMultUp": "1.2000",
+    "askLimitMultDown": "0.8000",
+}
+
+
 @dataclass(frozen=True)
 class Spot:
-    """A listed spot pair; tick and lot in 1e-8."""
+    """A listed spot pair; tick and lot in 1e-8.
+
+    `filters` replaces the usual rows, `price_range` holds the multipliers of the execution rule (none: no rule).
+    """
 
     symbol: str
     base: str
     quote: str
     tick: int
     lot: int
+    status: str = "TRADING"
+    filters: tuple[Mapping[str, Any], ...] = ()
+    price_range: Mapping[str, str] | None = field(default_factory=lambda: PRICE_RANGE)
+    stp_default: str = "EXPIRE_MAKER"
+    stp_modes: tuple[str, ...] = STP_MODES
 
 
 def spot(symbol: str, tick: int = 0, lot: int = 0) -> Spot:
@@ -43,21 +60,35 @@ def spot(symbol: str, tick: int = 0, lot: int = 0) -> Spot:
     return Spot(symbol, symbol.removesuffix(quote), quote, known_tick, known_lot)
 
 
-def exchange_info(server_ms: int, listed: Iterable[Spot]) -> dict[str, Any]:
-    """Return the whole answer for the listed pairs."""
+def exchange_info(server_ms: int, listed: Iterable[Spot], statuses: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """Return the whole answer for the listed pairs; `statuses` tells of those that are not as listed now."""
+    statuses = statuses or {}
     return {
         "timezone": "UTC",
         "serverTime": server_ms,
         "rateLimits": RATE_LIMITS,
         "exchangeFilters": [],
-        "symbols": [_symbol(pair) for pair in listed],
+        "symbols": [_symbol(pair, statuses.get(pair.symbol, pair.status)) for pair in listed],
     }
 
 
-def _symbol(pair: Spot) -> dict[str, Any]:
+def execution_rules(listed: Iterable[Spot]) -> dict[str, Any]:
+    """Return the executionRules answer: the price range rule of each pair that has one."""
+    return {
+        "symbolRules": [
+            {
+                "symbol": pair.symbol,
+                "rules": [{"ruleType": "PRICE_RANGE", **pair.price_range}] if pair.price_range else [],
+            }
+            for pair in listed
+        ]
+    }
+
+
+def _symbol(pair: Spot, status: str) -> dict[str, Any]:
     return {
         "symbol": pair.symbol,
-        "status": "TRADING",
+        "status": status,
         "baseAsset": pair.base,
         "baseAssetPrecision": 8,
         "quoteAsset": pair.quote,
@@ -85,15 +116,18 @@ def _symbol(pair: Spot) -> dict[str, Any]:
         "pegInstructionsAllowed": True,
         "isSpotTradingAllowed": True,
         "isMarginTradingAllowed": True,
-        "filters": _filters(pair),
+        "filters": filters_of(pair),
         "permissions": [],
         "permissionSets": [["SPOT", "MARGIN"]],
-        "defaultSelfTradePreventionMode": "EXPIRE_MAKER",
-        "allowedSelfTradePreventionModes": ["EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH", "DECREMENT", "TRANSFER"],
+        "defaultSelfTradePreventionMode": pair.stp_default,
+        "allowedSelfTradePreventionModes": list(pair.stp_modes),
     }
 
 
-def _filters(pair: Spot) -> list[dict[str, Any]]:
+def filters_of(pair: Spot) -> list[dict[str, Any]]:
+    """Return the symbol filters of a pair."""
+    if pair.filters:
+        return [dict(row) for row in pair.filters]
     tick, lot = text8(pair.tick), text8(pair.lot)
     most = text8(pair.lot * 900_000_000)
     return [

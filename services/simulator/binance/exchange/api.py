@@ -12,6 +12,8 @@ from typing import Any, Protocol
 
 import msgspec
 
+from services.simulator.binance.candles import Print
+
 Answer = dict[str, Any]
 Event = dict[str, Any]
 EventSink = Callable[[Event], None]
@@ -143,6 +145,26 @@ class Exchange(Protocol):
     def reference_price(self, symbol: str) -> Answer: ...
     def deposit(self, account: int, asset: str, amount: Decimal) -> None:
         """Move money in (negative: out) from outside, as a transfer does: balanceUpdate and account position."""
+
+    def on_trade(self, symbol: str, trade: Print) -> None:
+        """Follow one public print; whoever publishes it calls this before or after, for every symbol that plays."""
+
+    def on_book(self, symbol: str) -> None:
+        """Follow a new state of the feed's book."""
+
+    def tick(self) -> None:
+        """Look at the books of all symbols with open orders, for feeds that tell of no book; a few times a second."""
+
+    def set_status(self, symbol: str, status: str) -> None:
+        """Halt a symbol (HALT, BREAK, END_OF_DAY, CANCEL_ONLY) or let it trade again (TRADING)."""
+
+    @property
+    def statuses(self) -> Mapping[str, str]:
+        """The status of every symbol, for exchangeInfo."""
+        ...
+
+    def close(self) -> None:
+        """Close the journal; safe to call twice."""
 
     def silent(self, account: int) -> bool:
         """Whether the "fills" fault holds this account: one partial fill was told, and nothing may be told since.
