@@ -1,4 +1,4 @@
-"""Before the services start: the streams and buckets of the bus and the schema of the store; `-m libs.common.prepare`."""
+"""What a container stack needs before its services: streams and buckets, and the schema of the store."""
 
 from __future__ import annotations
 

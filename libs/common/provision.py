@@ -41,7 +41,8 @@ def provision(folder: Path, *, owner: int | None = CONTAINER_UID) -> list[str]:
     made += _secret(token, owner)
     for name in SERVICES:
         made += _copy(token, folder / name / "CONCLAVE_ADMIN_TOKEN", owner)
-    made += _secret(folder / "db" / "password", None)
+    # The store's image reads it as a user whose id differs from image to image; no other container mounts this folder.
+    made += _secret(folder / "db" / "password", None, 0o444)
     for name in ("features", OPERATOR):
         made += _copy(folder / "db" / "password", folder / name / "DATABASE_PASSWORD", owner)
     for name in ("TOKEN", "KEY", "SECRET"):
@@ -64,23 +65,24 @@ def _keys(folder: Path, owner: int | None) -> list[str]:
     return [] if had else [f"risk-keys/{PRIVATE_NAME}"]
 
 
-def _secret(path: Path, owner: int | None) -> list[str]:
-    return [] if path.exists() else _write(path, secrets.token_hex(24), owner)
+def _secret(path: Path, owner: int | None, mode: int = 0o400) -> list[str]:
+    return [] if path.exists() else _write(path, secrets.token_hex(24), owner, mode)
 
 
 def _copy(source: Path, path: Path, owner: int | None) -> list[str]:
     return _write(path, source.read_text(), owner)
 
 
-def _write(path: Path, text: str, owner: int | None) -> list[str]:
+def _write(path: Path, text: str, owner: int | None, mode: int = 0o400) -> list[str]:
     if path.exists() and path.read_text() == text:
         return []
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o400)
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
     with os.fdopen(descriptor, "w", encoding="utf-8") as out:
         out.write(text)
         out.flush()
+        os.fchmod(out.fileno(), mode)
         os.fsync(out.fileno())
     _give(draft, owner)
     draft.replace(path)
