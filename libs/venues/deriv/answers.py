@@ -77,11 +77,11 @@ def _reader(structure: type[W], convert: Callable[[W], T]) -> Callable[[bytes], 
 
     def read(frame: bytes) -> T:
         try:
-            value = convert(decoder.decode(frame))
+            answer = decoder.decode(frame)
         except _UNREADABLE as err:
             raise CodecError(str(err)) from err
-        _check(value, "")
-        return value
+        _check(answer, "answer")
+        return convert(answer)
 
     return read
 
@@ -93,7 +93,7 @@ def _check(value: Any, name: str) -> None:
         if not isinstance(exponent, int) or exponent < FINEST or value.adjusted() > LARGEST:
             raise CodecError(f"{name} is absurd")
     elif isinstance(value, int):
-        if name.endswith("time") and not 0 <= value < LATEST_S:
+        if name.endswith(("time", "date_start")) and not 0 <= value < LATEST_S:
             raise CodecError(f"{name} {value} is not a time")
     elif isinstance(value, msgspec.Struct):
         for field in value.__struct_fields__:
@@ -105,7 +105,7 @@ def _check(value: Any, name: str) -> None:
 
 def _step(pip: Decimal) -> Decimal:
     """The smallest price step: below 1 it is one already, otherwise it counts decimals (both are seen)."""
-    if not pip.is_finite() or not 0 <= pip <= -FINEST:
+    if not 0 <= pip <= -FINEST:
         raise CodecError("pip is absurd")
     return pip if 0 < pip < 1 else Decimal(1).scaleb(-int(pip))
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +18,8 @@ from websockets.exceptions import ConnectionClosed
 
 from libs.core.types import SECOND, Bar, FeedState, Quote, Trade
 from libs.venues.base import Level
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 DEADLINE_S = 8.0
 
@@ -104,6 +108,7 @@ class FakeDeriv(FakeVenue):
         self.answers: dict[str, Callable[[dict[str, Any]], dict[str, Any] | None]] = {}
         self.calls: list[dict[str, Any]] = []
         self.closed: set[str] = {"frxEURUSD"}
+        self.opened = 0
         self._server: Any = None
 
     def seq(self, second: int) -> int:
@@ -170,6 +175,7 @@ class FakeDeriv(FakeVenue):
 
     async def _serve(self, ws: ServerConnection) -> None:
         self.connections[ws] = {}
+        self.opened += 1
         try:
             async for text in ws:
                 request = json.loads(text)
@@ -183,7 +189,7 @@ class FakeDeriv(FakeVenue):
             self.connections.pop(ws, None)
 
     def _answer(self, ws: ServerConnection, request: dict[str, Any]) -> dict[str, Any] | None:
-        name = next(key for key in request if key not in ("req_id", "subscribe"))
+        name = next(iter(request))
         if name in self.answers:
             return self.answers[name](request)
         plain = getattr(self, f"_{name}", None)
@@ -258,6 +264,69 @@ class FakeDeriv(FakeVenue):
         times = list(range(start, end + 1))[-request["count"] :]
         history = {"times": times, "prices": [self.price(second) for second in times]}
         return {"msg_type": "history", "history": history, "pip_size": 2}
+
+
+class FakeDerivDoor:
+    """The REST side of the Options API in front of a FakeDeriv: accounts, and passwords that work once."""
+
+    def __init__(self, venue: FakeDeriv) -> None:
+        self.venue = venue
+        self.accounts = [self.account("DOT90000001", "demo")]
+        self.passwords: list[str] = []
+        self.refuse: dict[str, tuple[int, dict[str, Any]]] = {}
+        self.seen: list[tuple[str, str]] = []
+        self._runner: web.AppRunner | None = None
+        self.port = 0
+
+    @staticmethod
+    def account(account_id: str, kind: str, status: str = "active") -> dict[str, Any]:
+        return {
+            "account_id": account_id,
+            "account_type": kind,
+            "balance": 10000,
+            "currency": "USD",
+            "group": "row",
+            "status": status,
+        }
+
+    @property
+    def urls(self) -> dict[str, str]:
+        at = f"127.0.0.1:{self.port}/trading/v1/options"
+        return {"rest": f"http://{at}", "ws": f"ws://127.0.0.1:{self.venue.port}/trading/v1/options/ws"}
+
+    async def start(self) -> None:
+        app = web.Application()
+        app.router.add_get("/trading/v1/options/accounts", self._accounts)
+        app.router.add_post("/trading/v1/options/accounts/{account}/otp", self._password)
+        self._runner = web.AppRunner(app, shutdown_timeout=0.1)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        await site.start()
+        assert site._server is not None
+        self.port = site._server.sockets[0].getsockname()[1]  # type: ignore[attr-defined]
+
+    async def stop(self) -> None:
+        assert self._runner is not None
+        await self._runner.cleanup()
+
+    async def _accounts(self, request: web.Request) -> web.Response:
+        return self._answered(request, "accounts", {"data": self.accounts, "meta": {}})
+
+    async def _password(self, request: web.Request) -> web.Response:
+        self.passwords.append(f"secret-{len(self.passwords)}")
+        kind = "real" if request.match_info["account"].startswith("ROT") else "demo"
+        url = f"{self.urls['ws']}/{kind}?otp={self.passwords[-1]}"
+        return self._answered(request, "otp", {"data": {"url": url}, "meta": {}})
+
+    def _answered(self, request: web.Request, name: str, body: dict[str, Any]) -> web.Response:
+        self.seen.append((request.method, request.path))
+        if name in self.refuse:
+            status, refused = self.refuse[name]
+            return web.json_response(refused, status=status)
+        if request.headers.get("Authorization") != "Bearer good-token" or "Deriv-App-ID" not in request.headers:
+            error = {"status": 401, "code": "Unauthorized", "message": "Unauthorized"}
+            return web.json_response({"errors": [error], "meta": {}}, status=401)
+        return web.json_response(body)
 
 
 def refusal(name: str, code: str, message: str) -> dict[str, Any]:
@@ -459,6 +528,14 @@ async def fake_deriv() -> AsyncIterator[FakeDeriv]:
     await venue.start()
     yield venue
     await venue.stop()
+
+
+@pytest.fixture
+async def deriv_door(fake_deriv: FakeDeriv) -> AsyncIterator[FakeDerivDoor]:
+    door = FakeDerivDoor(fake_deriv)
+    await door.start()
+    yield door
+    await door.stop()
 
 
 @pytest.fixture

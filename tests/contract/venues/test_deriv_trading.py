@@ -1,4 +1,4 @@
-"""Orders at Deriv against a fake account: what is sent, what never twice, and what an unanswered order became."""
+"""Orders at Deriv, over both of its APIs, against a fake account: what is sent, what never twice, what became of it."""
 
 from __future__ import annotations
 
@@ -10,221 +10,15 @@ from typing import Any
 
 import msgspec
 import pytest
+from deriv_desk import GOOD, INSTRUMENT, Desk, order, refusal
 
-from libs.core.types import (
-    SECOND,
-    Action,
-    Instrument,
-    InstrumentKind,
-    Mode,
-    Order,
-    OrderState,
-    ReportKind,
-    Side,
-    stable_id,
-)
-from libs.venues.base import Trading, VenuePosition, VenueRefused, VenueUnavailable, VenueUnresolved
+from libs.core.types import SECOND, Action, InstrumentKind, ReportKind, Side
+from libs.venues.base import Holds, Trading, VenuePosition, VenueRefused, VenueUnavailable, VenueUnresolved
 from libs.venues.credentials import Credentials
-from libs.venues.deriv import resolver
+from libs.venues.deriv import connection, resolver
 from libs.venues.registry import make_trading
 
-SPOT = 100.25
-GOOD = Credentials(token="good-token")
-
-
-def refusal(name: str, code: str) -> dict[str, Any]:
-    return {"msg_type": name, "error": {"code": code, "message": f"{code} in words."}}
-
-
-class Desk:
-    """A fake account: answers the trading calls of a FakeDeriv and remembers what was bought and sold."""
-
-    def __init__(self, venue: Any) -> None:
-        self.venue = venue
-        self.bought: dict[int, dict[str, Any]] = {}
-        self.buy_refusals: list[str] = []
-        self.sell_refusals: list[str] = []
-        self.swallow_buy_answer = False
-        self.lose_buy = False
-        self.hidden_entry_spot = False
-        self.proposals = 0
-        venue.answers |= {
-            "proposal": self.proposal,
-            "buy": self.buy,
-            "sell": self.sell,
-            "proposal_open_contract": self.open_contract,
-            "portfolio": self.portfolio,
-            "statement": self.statement,
-            "balance": self.balance,
-        }
-
-    def count(self, name: str) -> int:
-        return sum(name in call for call in self.venue.calls)
-
-    def proposal(self, request: dict[str, Any]) -> dict[str, Any]:
-        self.proposals += 1
-        self.asked = request
-        body = {
-            "id": f"{self.proposals:032d}",
-            "ask_price": request["amount"],
-            "payout": 0,
-            "spot": SPOT,
-            "spot_time": int(time.time()),
-            "date_start": int(time.time()),
-            "longcode": "…",
-            "display_value": "10.00",
-            "commission": 0.14,
-        }
-        return {"msg_type": "proposal", "proposal": body}
-
-    def buy(self, request: dict[str, Any]) -> dict[str, Any] | None:
-        if self.buy_refusals:
-            return refusal("buy", self.buy_refusals.pop(0))
-        if self.lose_buy:
-            return None
-        contract_id = 700 + len(self.bought)
-        now = int(time.time())
-        asked = self.asked
-        self.bought[contract_id] = {
-            "contract_id": contract_id,
-            "underlying": asked["symbol"],
-            "contract_type": asked["contract_type"],
-            "buy_price": asked["amount"],
-            "purchase_time": now,
-            "shortcode": f"{asked['contract_type']}_{asked['symbol']}_{asked['amount']:.2f}_{now}_4870540799",
-            "is_sold": 0,
-            "is_expired": 0,
-            "status": "open",
-            "commission": 0.14,
-            "current_spot": SPOT,
-            "current_spot_time": now,
-            "transaction_ids": {"buy": 9000 + contract_id},
-            "entry_spot": None if self.hidden_entry_spot else 100.30,
-        }
-        if self.swallow_buy_answer:
-            return None
-        body = {
-            "balance_after": 9990,
-            "buy_price": asked["amount"],
-            "contract_id": contract_id,
-            "longcode": "…",
-            "payout": 0,
-            "purchase_time": now,
-            "shortcode": self.bought[contract_id]["shortcode"],
-            "start_time": now,
-            "transaction_id": 9000 + contract_id,
-        }
-        return {"msg_type": "buy", "buy": body}
-
-    def sell(self, request: dict[str, Any]) -> dict[str, Any]:
-        if self.sell_refusals:
-            return refusal("sell", self.sell_refusals.pop(0))
-        contract = self.bought[request["sell"]]
-        self.end(request["sell"], sell_price=11.5)
-        body = {
-            "balance_after": 10001.5,
-            "contract_id": contract["contract_id"],
-            "reference_id": 1,
-            "sold_for": 11.5,
-            "transaction_id": 9900,
-        }
-        return {"msg_type": "sell", "sell": body}
-
-    def end(self, contract_id: int, *, sell_price: float, status: str = "sold") -> None:
-        self.bought[contract_id] |= {
-            "is_sold": 1,
-            "status": status,
-            "sell_price": sell_price,
-            "sell_time": int(time.time()),
-            "exit_tick": 101.5,
-            "transaction_ids": {"buy": 9000 + contract_id, "sell": 9900},
-        }
-
-    def open_contract(self, request: dict[str, Any]) -> dict[str, Any]:
-        contract = self.bought.get(request["contract_id"])
-        if contract is None:
-            return refusal("proposal_open_contract", "ContractNotFound")
-        answer: dict[str, Any] = {"msg_type": "proposal_open_contract", "proposal_open_contract": contract}
-        if request.get("subscribe"):
-            answer["subscription"] = {"id": f"poc-{contract['contract_id']:032d}"}
-        return answer
-
-    def portfolio(self, request: dict[str, Any]) -> dict[str, Any]:
-        rows = [
-            {
-                "contract_id": c["contract_id"],
-                "transaction_id": 9000 + c["contract_id"],
-                "symbol": c["underlying"],
-                "contract_type": c["contract_type"],
-                "buy_price": c["buy_price"],
-                "purchase_time": c["purchase_time"],
-                "shortcode": c["shortcode"],
-            }
-            for c in self.bought.values()
-            if not c["is_sold"]
-        ]
-        return {"msg_type": "portfolio", "portfolio": {"contracts": rows}}
-
-    def statement(self, request: dict[str, Any]) -> dict[str, Any]:
-        rows = [
-            {
-                "action_type": "buy",
-                "amount": -c["buy_price"],
-                "balance_after": 9990,
-                "contract_id": c["contract_id"],
-                "transaction_id": 9000 + c["contract_id"],
-                "transaction_time": c["purchase_time"],
-                "shortcode": c["shortcode"],
-            }
-            for c in self.bought.values()
-            if c["purchase_time"] >= request["date_from"]
-        ]
-        return {"msg_type": "statement", "statement": {"count": len(rows), "transactions": rows}}
-
-    def balance(self, request: dict[str, Any]) -> dict[str, Any]:
-        return {"msg_type": "balance", "balance": {"balance": 9285.5, "currency": "USD", "loginid": "VRTC1"}}
-
-
-INSTRUMENT = Instrument(
-    id="i",
-    ts_event=0,
-    venue="deriv",
-    symbol="R_100",
-    canonical="R_100",
-    name="Volatility 100 Index",
-    kind=InstrumentKind.MULTIPLIER,
-    base="R_100",
-    quote="USD",
-    decimals=2,
-    price_step=Decimal("0.01"),
-    qty_step=Decimal("0.01"),
-    min_qty=Decimal(1),
-    max_qty=Decimal(2000),
-    multiplier=40,
-    multipliers=(40, 100),
-)
-
-
-def order(side: Side = Side.BUY, *, intent: str = "intent-1", sent_s: float | None = None, **changes: Any) -> Order:
-    made = Order(
-        id=stable_id(intent, 1),
-        ts_event=int((time.time() if sent_s is None else sent_s) * SECOND),
-        intent_id=intent,
-        revision=1,
-        state=OrderState.SENT,
-        mode=Mode.LIVE,
-        venue="deriv",
-        account="acc",
-        symbol="R_100",
-        strategy="ema_trend",
-        side=side,
-        action=Action.ENTER,
-        quantity=Decimal(10),
-        worst_price=Decimal("101") if side is Side.BUY else Decimal("99"),
-        position_id=intent,
-        reason="entry",
-    )
-    return msgspec.structs.replace(made, **changes)
+Make = Callable[..., Trading]
 
 
 @pytest.fixture
@@ -232,13 +26,21 @@ def desk(fake_deriv: Any) -> Desk:
     return Desk(fake_deriv)
 
 
-def url_of(venue: Any) -> str:
-    return f"ws://127.0.0.1:{venue.port}/websockets/v3?app_id=1089"
+@pytest.fixture(params=["v3", "options"])
+def make(request: pytest.FixtureRequest, desk: Desk, deriv_door: Any) -> Make:
+    """An adapter of either API for the same account."""
+    urls = {"ws": f"ws://127.0.0.1:{desk.venue.port}/websockets/v3"} if request.param == "v3" else deriv_door.urls
+
+    def made(**changes: Any) -> Trading:
+        given: dict[str, Any] = {"credentials": GOOD} | changes
+        return make_trading("deriv", api=request.param, endpoint="simulator", endpoints=urls, **given)
+
+    return made
 
 
 @pytest.fixture
-async def trading(desk: Desk) -> AsyncIterator[Trading]:
-    trading = make_trading("deriv", endpoints={"ws": url_of(desk.venue)}, credentials=GOOD)
+async def trading(make: Make) -> AsyncIterator[Trading]:
+    trading = make()
     yield trading
     await trading.aclose()
 
@@ -263,19 +65,13 @@ async def test_the_buy_s_price_cap_is_the_ask_never_above_the_stake(desk: Desk, 
     assert buy["price"] == 10
 
 
-async def test_rise_and_fall_asks_for_a_duration(desk: Desk) -> None:
-    trading = make_trading(
-        "deriv",
-        endpoints={"ws": url_of(desk.venue)},
-        credentials=GOOD,
-        product="rise_fall",
-        duration=5,
-    )
-    await trading.submit(order(Side.SELL), INSTRUMENT)
+async def test_rise_and_fall_asks_for_a_duration(desk: Desk, make: Make) -> None:
+    trading = make(product="rise_fall", duration=5)
+    await trading.submit(order(Side.SELL, stop_price=Decimal(101)), INSTRUMENT)
     await trading.aclose()
     assert desk.asked["contract_type"] == "PUT"
     assert (desk.asked["duration"], desk.asked["duration_unit"]) == (5, "t")
-    assert "multiplier" not in desk.asked
+    assert not {"multiplier", "limit_order"} & set(desk.asked)
 
 
 @pytest.mark.parametrize("code", ["PriceMoved", "InvalidContractProposal"])
@@ -357,9 +153,11 @@ async def test_an_unresolved_buy_that_happened_is_found_in_the_books(
     assert (fill.quantity, fill.price) == (Decimal(10), Decimal("100.3"))
 
 
-async def test_an_unresolved_buy_that_settled_meanwhile_is_found_in_the_statement(desk: Desk, trading: Trading) -> None:
+async def test_an_unresolved_buy_that_settled_meanwhile_is_found_in_the_statement(
+    desk: Desk, trading: Trading, make: Make
+) -> None:
     await trading.submit(order(intent="someone-else"), INSTRUMENT)
-    fresh = make_trading("deriv", endpoints={"ws": url_of(desk.venue)}, credentials=GOOD)
+    fresh = make()
     desk.end(700, sell_price=0.0, status="lost")
     found = await fresh.resolve(order(intent="after-a-restart"))
     await fresh.aclose()
@@ -385,19 +183,19 @@ async def test_a_lost_buy_is_proven_never_placed_once_the_books_are_old_enough(
     ],
 )
 async def test_someone_else_s_contract_is_not_taken_for_ours(
-    desk: Desk, trading: Trading, different: dict[str, Any]
+    desk: Desk, trading: Trading, make: Make, different: dict[str, Any]
 ) -> None:
     await trading.submit(order(intent="theirs"), INSTRUMENT)
-    fresh = make_trading("deriv", endpoints={"ws": url_of(desk.venue)}, credentials=GOOD)
+    fresh = make()
     found = await fresh.resolve(order(intent="ours", **different))
     await fresh.aclose()
     assert not found
 
 
-async def test_two_possible_traces_stay_unknown(desk: Desk, trading: Trading) -> None:
+async def test_two_possible_traces_stay_unknown(desk: Desk, trading: Trading, make: Make) -> None:
     await trading.submit(order(intent="a"), INSTRUMENT)
     await trading.submit(order(intent="b"), INSTRUMENT)
-    fresh = make_trading("deriv", endpoints={"ws": url_of(desk.venue)}, credentials=GOOD)
+    fresh = make()
     assert await fresh.resolve(order(intent="c", sent_s=time.time() - 1)) is None
     await fresh.aclose()
 
@@ -491,8 +289,8 @@ async def test_balance_and_open_positions(desk: Desk, trading: Trading) -> None:
     assert await trading.balances() == {"USD": Decimal("9285.5")}
 
 
-async def test_a_bad_token_is_refused_with_what_to_do(desk: Desk) -> None:
-    trading = make_trading("deriv", endpoints={"ws": url_of(desk.venue)}, credentials=Credentials(token="bad"))
+async def test_a_bad_token_is_refused_with_what_to_do(desk: Desk, make: Make) -> None:
+    trading = make(credentials=Credentials(token="bad"))
     with pytest.raises(VenueRefused, match="DERIV_TOKEN"):
         await trading.balance()
     await trading.aclose()
@@ -517,3 +315,132 @@ async def test_after_a_disconnect_trading_goes_on(desk: Desk, trading: Trading) 
             await asyncio.sleep(0.05)
     else:
         pytest.fail("never came back")
+
+
+async def test_the_levels_are_left_with_the_venue_a_little_further_out(desk: Desk, trading: Trading) -> None:
+    wanted = order(stop_price=Decimal("99.25"), target_price=Decimal("102.25"))
+    *_, filled = await trading.submit(wanted, INSTRUMENT)
+    kept = desk.asks[-1]["limit_order"]
+    lost_at_stop, won_at_target = 400 * 1.0 / 100.25 + 0.14, 400 * 2.0 / 100.25 - 0.14
+    assert lost_at_stop < kept["stop_loss"] < 1.2 * lost_at_stop + 0.25
+    assert won_at_target < kept["take_profit"] < 1.2 * won_at_target + 0.25
+    assert filled.detail == ""
+    assert [("limit_order" in ask) for ask in desk.asks] == [False, True]
+
+
+async def test_a_stop_beyond_the_stake_is_left_to_the_venue_s_stop_out(desk: Desk, trading: Trading) -> None:
+    *_, filled = await trading.submit(order(stop_price=Decimal("97.0")), INSTRUMENT)
+    assert "no stop_loss at the venue" in filled.detail
+    assert not any("limit_order" in ask for ask in desk.asks)
+
+
+async def test_levels_that_the_venue_refuses_are_dropped_with_a_note(desk: Desk, trading: Trading) -> None:
+    desk.limits_refused = True
+    *_, filled = await trading.submit(order(stop_price=Decimal("99.25")), INSTRUMENT)
+    assert "without protective levels" in filled.detail
+    assert len(desk.bought) == 1
+
+
+async def test_a_buy_refused_for_its_levels_is_made_without_them(desk: Desk, trading: Trading) -> None:
+    desk.buy_refusals = ["ContractBuyValidationError"]
+    *_, filled = await trading.submit(order(stop_price=Decimal("99.25")), INSTRUMENT)
+    assert "without protective levels" in filled.detail
+    assert [("limit_order" in ask) for ask in desk.asks] == [False, True, False]
+    assert len(desk.bought) == 1
+
+
+async def test_a_buy_without_an_answer_ends_its_connection(
+    desk: Desk, trading: Trading, monkeypatch: pytest.MonkeyPatch, eventually: Any
+) -> None:
+    monkeypatch.setattr(connection, "ANSWER_S", 0.2)
+    desk.swallow_buy_answer = True
+    await trading.balance()
+    (before,) = desk.venue.connections
+    with pytest.raises(VenueUnresolved, match="no answer"):
+        await trading.submit(order(), INSTRUMENT)
+    await eventually(lambda: before not in desk.venue.connections, "the connection to be gone")
+    assert desk.count("buy") == 1
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"msg_type": "buy", "buy": {"contract_id": "no number"}},
+        {"msg_type": "buy", "buy": None},
+        {"msg_type": "buy", "error": "no object"},
+        {"msg_type": ["buy"]},
+    ],
+)
+async def test_a_buy_whose_answer_cannot_be_read_is_unresolved_at_once(
+    desk: Desk, trading: Trading, answer: dict[str, Any]
+) -> None:
+    desk.venue.answers["buy"] = lambda request: answer
+    began = time.monotonic()
+    with pytest.raises(VenueUnresolved, match="cannot be read"):
+        await trading.submit(order(), INSTRUMENT)
+    assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize("money", ["NaN", "Infinity", "1e999999999", "-5", 0, True, [1], None])
+async def test_an_absurd_price_buys_nothing(desk: Desk, trading: Trading, money: Any) -> None:
+    honest = desk.proposal
+
+    def absurd(request: dict[str, Any]) -> dict[str, Any]:
+        answer = honest(request)
+        answer["proposal"]["ask_price"] = money
+        return answer
+
+    desk.venue.answers["proposal"] = absurd
+    with pytest.raises(VenueUnavailable, match="ask_price"):
+        await trading.submit(order(), INSTRUMENT)
+    assert desk.count("buy") == 0
+
+
+async def test_numbers_may_come_as_text(desk: Desk, trading: Trading) -> None:
+    honest = desk.open_contract
+
+    def as_text(request: dict[str, Any]) -> dict[str, Any]:
+        answer = honest(request)
+        if "proposal_open_contract" in answer:
+            contract = answer["proposal_open_contract"] | {"underlying_symbol": "R_100", "surprise": {"new": [1]}}
+            texts = {"buy_price": "10", "commission": "0.14", "entry_spot": "100.30", "current_spot": "100.25"}
+            answer["proposal_open_contract"] = contract | texts
+        return answer
+
+    desk.venue.answers["proposal_open_contract"] = as_text
+    *_, filled = await trading.submit(order(), INSTRUMENT)
+    assert (filled.price, filled.fee) == (Decimal("100.30"), Decimal("0.14"))
+
+
+async def test_a_session_that_ended_is_renewed_and_the_order_placed_once(desk: Desk, trading: Trading) -> None:
+    await trading.balance()
+    desk.buy_refusals = ["AuthorizationRequired"]
+    await trading.submit(order(), INSTRUMENT)
+    assert len(desk.bought) == 1
+    assert desk.count("buy") == 2
+    assert desk.venue.opened == 2
+
+
+async def test_after_a_rate_limit_the_bucket_is_silent_for_a_while(desk: Desk, trading: Trading) -> None:
+    desk.venue.answers["portfolio"] = lambda request: refusal("portfolio", "RateLimit")
+    with pytest.raises(VenueUnavailable):
+        await trading.open_positions()
+    blocked = [budget.state() for budget in trading.budgets() if budget.state().blocked_s > 0]
+    assert [state.name for state in blocked] == ["deriv outcome calls a minute"]
+
+
+async def test_a_purchase_that_only_the_profit_table_shows_is_found(desk: Desk, trading: Trading, make: Make) -> None:
+    await trading.submit(order(intent="before-the-crash"), INSTRUMENT)
+    desk.end(700, sell_price=0.0, status="lost")
+    desk.hidden_from_books = True
+    fresh = make()
+    found = await fresh.resolve(order(intent="before-the-crash"))
+    await fresh.aclose()
+    assert found is not None
+    assert (found[0].venue_order_id, found[0].quantity) == ("700", Decimal(10))
+
+
+async def test_nothing_rests_so_there_is_nothing_to_cancel(desk: Desk, trading: Trading) -> None:
+    assert trading.holds is Holds.CONTRACTS
+    assert await trading.cancel(order()) == []
+    assert desk.venue.calls == []
