@@ -21,9 +21,9 @@ from libs.core.stages.execute_state import ExecuteConfig, encode_state
 from libs.core.types import SECOND, Mode, Order, OrderState, TimePassed, stable_id
 from libs.venues.base import Trading, VenueError, VenueRefused
 from services.execute import metrics, state
+from services.execute.accounts import LiveAccounts
 from services.execute.handlers import Handlers
 from services.execute.lease import Lease
-from services.execute.live import LiveDesk
 from services.execute.settings import execute_config, live_tradings
 
 LEASE_RETRY_S = 0.25
@@ -48,7 +48,7 @@ class ExecuteApp:
         self._waiting = "the lease of its accounts"
         self._runner: StageRunner | None = None
         self._handlers: Handlers | None = None
-        self._live: LiveDesk | None = None
+        self._live: LiveAccounts | None = None
         self._keys = Verifier(keys_folder(chassis.var) / PUBLIC_FOLDER)
 
     async def start(self) -> None:
@@ -82,7 +82,7 @@ class ExecuteApp:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._handlers.settle(), SETTLE_S)
         if self._live is not None:
-            await self._live.settle(SETTLE_S)
+            await self._live.desk.settle(SETTLE_S)
         if self._runner is not None:
             await self._runner.close()
         for lease in self._leases:
@@ -91,7 +91,7 @@ class ExecuteApp:
             await trading.aclose()
 
     def routes(self) -> APIRouter | None:
-        """GET /admin/orders (working ones) and /admin/positions (open ones)."""
+        """GET /admin/orders (working), /positions (open), /budgets, /reconciliation; POST the last to compare now."""
         router = APIRouter()
 
         @router.get("/orders")
@@ -108,11 +108,26 @@ class ExecuteApp:
                 for holding in book.holdings.values()
             ]
 
+        @router.get("/reconciliation")
+        async def reconciliation() -> dict[str, Any]:
+            return self._live.accounts() if self._live else {}
+
+        @router.post("/reconciliation")
+        async def compare() -> dict[str, Any]:
+            if self._live:
+                await self._live.compare()
+            return await reconciliation()
+
+        @router.get("/budgets")
+        async def budgets() -> dict[str, Any]:
+            return self._live.budgets() if self._live else {}
+
         return router
 
     def info(self) -> dict[str, Any]:
-        """Mode, accounts and the keys that are accepted."""
-        return {"stage": msgspec.to_builtins(self._config), "keys": self._keys.key_ids}
+        """Mode, accounts, the keys that are accepted; of live accounts how they compare with the venue."""
+        live = {"live": self._live.states(), "budgets": self._live.budgets()} if self._live else {}
+        return {"stage": msgspec.to_builtins(self._config), "keys": self._keys.key_ids, **live}
 
     async def _begin(self) -> None:
         for lease in self._leases:
@@ -131,13 +146,16 @@ class ExecuteApp:
         self._chassis.on_pause.append(lambda paused: (runner.pause if paused else runner.resume)())
         snapshot = encode_state(rebuilt.state) if rebuilt.state.books or rebuilt.state.used else None
         if live:
-            self._live = LiveDesk(
+            self._live = LiveAccounts(
                 self._tradings,
+                {account.id: account.venue for account in self._config.accounts},
                 lambda: stage.state,
-                handlers.on_report,
+                handlers,
+                self._bus,
                 self._chassis.spawn,
-                handlers.hand_over,
+                self._chassis.clocks.now,
             )
+            handlers.on_command = self._live.on_command
         taken = await runner.start(msgspec.json.encode(self._config), snapshot)
         await taken.durable()
         if rebuilt.state.unsent:
@@ -184,7 +202,7 @@ class ExecuteApp:
                     cash[account], _ = await trading.balance()
                 except VenueRefused as err:
                     raise FatalError(
-                        f"account {account}: the venue refused the login: {err}; check DERIV_TOKEN"
+                        f"account {account}: the venue refused the login: {err}; check its credentials"
                     ) from None
                 except VenueError as err:
                     if time.monotonic() > deadline:
@@ -200,10 +218,7 @@ class ExecuteApp:
         """Orders that the last run did not finish: paper goes on, live asks the venue first."""
         orders = self._working()
         if self._live is not None:
-            await self._live.take_up(orders)
-            if not orders:
-                await self._live.compare()
-            self._chassis.spawn(self._live.watch(), "watch")
+            await self._live.start(orders, self._chassis.settings.trading.reconcile_every_s)
             return
         for order in orders:
             if order.state is OrderState.PLANNED:
@@ -211,7 +226,7 @@ class ExecuteApp:
 
     def _send(self, order: Order) -> None:
         assert self._live is not None
-        self._live.send(order)
+        self._live.desk.send(order)
 
     def _working(self) -> list[Order]:
         if self._handlers is None:
@@ -225,4 +240,6 @@ class ExecuteApp:
             if self._handlers is not None:
                 for book in self._handlers.stage.state.books.values():
                     metrics.OPEN_POSITIONS.labels(book.account).set(len(book.holdings))
+            for trading in self._tradings.values():
+                metrics.budgets(trading.name, (budget.state() for budget in trading.budgets()))
             await asyncio.sleep(GAUGES_EVERY_S)

@@ -15,6 +15,7 @@ from libs.common.stage_runner import StageRunner, Taken
 from libs.core.stages.execute import ExecuteStage
 from libs.core.types import (
     Bar,
+    Control,
     Durable,
     Event,
     Fill,
@@ -53,6 +54,7 @@ class Handlers:
         self._tasks: set[asyncio.Task[None]] = set()
         self._told_time: set[str] = set()
         self._waiting: dict[str, list[Received | Durable]] = {}
+        self.on_command: Callable[[Control], None] = lambda _: None
 
     @property
     def stage(self) -> ExecuteStage:
@@ -84,6 +86,8 @@ class Handlers:
                 self._waiting.setdefault(event.venue, []).append(received)
                 return
             await self._follow(await self._runner.take(received), received.trace)
+        if isinstance(event, Control):
+            self.on_command(event)
 
     async def hand_over(self, order: Order) -> None:
         """An order that the ledger holds as planned since before a restart goes on its way."""

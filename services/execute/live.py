@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
@@ -80,7 +81,7 @@ class LiveDesk:
         for working in list(self._state().working.values()):
             order = working.order
             if order.action is Action.ENTER and _works(order) and covers(control.scope, *_scopes(order)):
-                self._spawn(self._cancel(order), f"cancel-{order.intent_id[:8]}")
+                self._spawn(self._take_back(order), f"cancel-{order.intent_id[:8]}")
 
     async def watch(self) -> None:
         """Ask after every open contract until cancelled: the venue may close one by itself."""
@@ -133,13 +134,10 @@ class LiveDesk:
 
     async def _cancel(self, order: Order) -> None:
         try:
-            reports = await self._tradings[order.account].cancel(order)
+            for report in await self._tradings[order.account].cancel(order):
+                await self._report(report)
         except VenueError as err:
-            log.warning("cancel not confirmed", intent=order.intent_id, error=str(err))
-            reports = []
-        for report in reports:
-            await self._report(report)
-        self._ask_about(order.intent_id, 0.0)
+            log.warning("an order works at the venue and is not cancelled", intent=order.intent_id, error=str(err))
 
     def _ask_about(self, intent: str, after_s: float) -> None:
         """See an order through that has not ended: ask the venue, `after_s` from now, until it has."""
@@ -162,7 +160,9 @@ class LiveDesk:
 
     async def _is_done(self, intent: str, hurry: asyncio.Event, wait_s: float) -> bool:
         if wait_s:
-            await asyncio.wait([asyncio.ensure_future(hurry.wait())], timeout=wait_s)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait_s):
+                    await hurry.wait()
         hurry.clear()
         working = self._state().working.get(intent)
         if working is None:
@@ -181,7 +181,8 @@ class LiveDesk:
         if still is None:
             return True
         if _works(still.order):
-            await self._take_back(still.order)
+            # Nothing of ours rests at a venue.
+            await self._cancel(still.order)
         return False
 
     async def _resolved(self, order: Order) -> list[VenueReport] | None:
@@ -192,12 +193,8 @@ class LiveDesk:
             return None
 
     async def _take_back(self, order: Order) -> None:
-        """Nothing of ours rests at a venue: what of an order still works there is cancelled."""
-        try:
-            for report in await self._tradings[order.account].cancel(order):
-                await self._report(report)
-        except VenueError as err:
-            log.warning("an order works at the venue and is not cancelled", intent=order.intent_id, error=str(err))
+        await self._cancel(order)
+        self._ask_about(order.intent_id, 0.0)
 
 
 def _works(order: Order) -> bool:

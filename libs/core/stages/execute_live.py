@@ -32,7 +32,9 @@ def take(desk: Desk, report: VenueReport) -> None:
         _closed(desk, report)
         return
     working = desk.state.working.get(report.intent_id) or desk.state.ended.get(report.intent_id)
-    if working is None or working.order.state is OrderState.PLANNED:
+    if working is None:
+        return
+    if working.order.state is OrderState.PLANNED and report.kind not in (ReportKind.ACKNOWLEDGED, ReportKind.FILLED):
         return
     if report.kind is ReportKind.FILLED:
         if working.order.state is not OrderState.FILLED and _trade_of(report) not in working.trades:
@@ -45,7 +47,7 @@ def _told(desk: Desk, working: Working, report: VenueReport) -> None:
     """What a venue says of an order besides its executions."""
     state, cause, filled = working.order.state, (report.id,), working.dealt[0]
     if report.kind is ReportKind.ACKNOWLEDGED:
-        if state in (OrderState.SENT, OrderState.UNRESOLVED):
+        if state in (OrderState.PLANNED, OrderState.SENT, OrderState.UNRESOLVED):
             known = report.venue_order_id or working.order.venue_order_id
             if filled:
                 desk.revise(working, OrderState.PARTLY_FILLED, cause, venue_order_id=known)

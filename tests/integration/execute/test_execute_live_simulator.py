@@ -27,6 +27,8 @@ from libs.core.types import (
     OrderState,
     Permit,
     Position,
+    Reconciliation,
+    ReconciliationKind,
     Side,
     Ticks,
     Trade,
@@ -199,6 +201,13 @@ async def test_positions_that_the_ledger_does_not_know_are_counted_and_left_alon
     assert isinstance(order, Order)
     await stranger.submit(order, house.instrument)
     process = await house.process()
+    await house.time_and_price()
+    await until(lambda: bool(ledger(house.broker, Reconciliation)), "the account to be taken up", 20)
+    (held,) = await stranger.open_positions()
+    (baseline,) = ledger(house.broker, Reconciliation)
+    cash, _ = await stranger.balance()
+    assert (baseline.kind, baseline.unknown) == (ReconciliationKind.BASELINE, (held.id,))
+    assert baseline.assets == {"USD": cash}
     assert metrics.STRANGERS.labels(ACCOUNT)._value.get() == 1
     assert ledger(house.broker, Fill) == []
     assert len(await stranger.open_positions()) == 1
