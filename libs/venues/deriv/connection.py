@@ -157,6 +157,8 @@ class Connection:
             raise NoAnswer(f"Deriv's answer to {request.name} cannot be read: {err}") from err
         finally:
             self._pending.pop(req_id, None)
+            if waiting.answer.done() and not waiting.answer.cancelled():
+                waiting.answer.exception()  # when sending failed first, nobody else asks for it
 
     def release(self, on_push: PushHandler) -> None:
         """Forget a stream that has ended at the venue."""
