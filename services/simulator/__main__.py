@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 import uvloop
 from pydantic import ValidationError
 
-from services.simulator.app import SimulatorFailed, serve
+from services.simulator.app import PRIVATE_FACTS, SimulatorFailed, serve
 from services.simulator.binance.feed import DataError
 from services.simulator.faults.plan import PlanError
 from services.simulator.settings import ENVIRONMENT_PREFIX, SimulatorOptions
@@ -38,7 +38,7 @@ def main() -> NoReturn:
 
 
 def _announce(facts: dict[str, Any]) -> None:
-    public = {name: value for name, value in facts.items() if name not in ("token", "key", "secret")}
+    public = {name: value for name, value in facts.items() if name not in PRIVATE_FACTS}
     logging.getLogger("simulator").info("ready %s", public)
 
 

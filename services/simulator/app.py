@@ -12,6 +12,7 @@ import msgspec
 from aiohttp import web
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
+from services.simulator.binance.keys import HmacKey, verifier_of
 from services.simulator.binance.server import BinanceSimulator
 from services.simulator.clock import NANOSECONDS, LiveClock
 from services.simulator.deriv.server import DerivServer, make_server
@@ -25,6 +26,8 @@ from services.simulator.state import load_state, write_private
 RECORD_FILE: Final = "record.jsonl"
 FACTS_FILE: Final = "simulator.json"
 WATCH_SECONDS: Final = 0.5
+PRIVATE_FACTS: Final = frozenset({"token", "key", "secret", "ed25519_key", "ed25519_secret"})
+"""What `describe` tells that no log may hold."""
 
 
 class SimulatorFailed(Exception):
@@ -53,7 +56,11 @@ class Simulator:
             migrated=options.deriv_migrated,
             real_account=options.deriv_real,
         )
-        self.binance = BinanceSimulator(options, self.record, clock, anchor_epoch=self.state.anchor_epoch)
+        self.binance = BinanceSimulator(
+            options, self.record, clock, anchor_epoch=self.state.anchor_epoch, faults=self.faults
+        )
+        self.binance.add_key(self.state.key, HmacKey(self.state.secret))
+        self.binance.add_key(self.state.ed25519_key, verifier_of(self.state.ed25519_secret))
         self._http = web.AppRunner(self._health_app(), access_log=None, handle_signals=False)
         self._http_port = 0
 
@@ -88,10 +95,13 @@ class Simulator:
             "deriv_options_rest_url": self.deriv.options_rest_url,
             "binance_rest_url": self.binance.rest_url,
             "binance_ws_url": self.binance.ws_url,
+            "binance_ws_api_url": self.binance.ws_api_url,
             "http_url": f"http://{self.options.host}:{self._http_port}",
             "token": self.state.token,
             "key": self.state.key,
             "secret": self.state.secret,
+            "ed25519_key": self.state.ed25519_key,
+            "ed25519_secret": self.state.ed25519_secret,
             "pid": os.getpid(),
             "data": str(self.options.data) if self.options.data else None,
             "speed": self.options.speed,

@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from services.simulator.binance.keys import new_key_pair
 from services.simulator.settings import SimulatorOptions, new_secret
 
 STATE_FILE: Final = "state.json"
@@ -19,7 +20,10 @@ class SimulatorStateError(Exception):
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True):
-    """`anchor_epoch` is the epoch second at which the market began; clients log in with token, or key and secret."""
+    """`anchor_epoch` is the epoch second at which the market began; clients log in with token, or key and secret.
+
+    `ed25519_key` names a second key of the same Binance account, which signs with the private key `ed25519_secret`.
+    """
 
     seed: int
     anchor_epoch: int
@@ -27,6 +31,8 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     token: str
     key: str
     secret: str
+    ed25519_key: str = ""
+    ed25519_secret: str = ""
 
 
 def load_state(options: SimulatorOptions, now: int) -> State:
@@ -42,6 +48,8 @@ def load_state(options: SimulatorOptions, now: int) -> State:
         token=options.token or new_secret("demo-"),
         key=options.key or new_secret("key"),
         secret=options.secret or new_secret("secret"),
+        ed25519_key=new_secret("ed25519"),
+        ed25519_secret=new_key_pair(),
     )
     if options.state_dir is None:
         return state
@@ -58,6 +66,8 @@ def load_state(options: SimulatorOptions, now: int) -> State:
             token=options.token or kept.token,
             key=options.key or kept.key,
             secret=options.secret or kept.secret,
+            ed25519_key=kept.ed25519_key or state.ed25519_key,
+            ed25519_secret=kept.ed25519_secret or state.ed25519_secret,
         )
     write_private(path, msgspec.json.encode(state))
     return state

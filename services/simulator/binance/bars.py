@@ -1,4 +1,4 @@
-"""Plays a file of bars as closed klines: no trades and no book exist, and holes stay holes."""
+"""Plays a file of bars as closed klines: no public trades exist, the book is a made one, and holes stay holes."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
-from services.simulator.binance.book import Book
+from services.simulator.binance.book import Book, quoted_around
 from services.simulator.binance.candles import Candle, CandleBook, Print
 from services.simulator.binance.decimals import from_float
 from services.simulator.binance.exchange_info import Spot, spot
 from services.simulator.binance.feed import NS_PER_MS, DataError, stream_symbol
 from services.simulator.binance.hub import Hub
-from services.simulator.binance.intervals import FIXED_MS, INTERVALS, end_of, nests, open_of
+from services.simulator.binance.intervals import FIXED_MS, INTERVALS, MINUTE_MS, end_of, nests, open_of
 from services.simulator.binance.pacing import Pacer, Settling
 from services.simulator.binance.position import Position
 from services.simulator.binance.publisher import Publisher
+from services.simulator.binance.taps import Taps
 from services.simulator.clock import ReplayClock
 from services.simulator.record import Record
 from services.simulator.settings import SimulatorOptions
@@ -28,6 +29,8 @@ COLUMNS: Final = ("ts", "open", "high", "low", "close", "volume")
 HISTORY_BARS: Final = 500
 """Known at the start; of a file that is hardly longer all but a twentieth, which is left to play."""
 
+_SHARES: Final = (0.0, 1 / 3, 2 / 3, 0.999)
+"""When the four prices of a bar are taken to have traded, as a part of its length; a quarter of the volume each."""
 _NAME: Final = re.compile(r"(?:^|_)([A-Z0-9]{5,20})(?:_|$)")
 
 
@@ -104,13 +107,21 @@ class BarFeed:
     mode = "bars"
     extrapolate = False
 
-    def __init__(self, options: SimulatorOptions, hub: Hub, record: Record, tell_time: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        options: SimulatorOptions,
+        hub: Hub,
+        record: Record,
+        tell_time: Callable[[], None],
+        taps: Taps | None = None,
+    ) -> None:
         """Raises DataError when the file cannot be played."""
         assert options.data is not None
         self._file = read_bars(options.data)
         self._hub = hub
         self._tell_time = tell_time
-        self._publisher = Publisher(self._file.symbol, hub, record)
+        self._taps = taps or Taps()
+        self._publisher = Publisher(self._file.symbol, hub, record, taps=self._taps)
         self._pacer = Pacer(options.speed, hub)
         self._settling = Settling()
         self._bars = CandleBook(self._file.interval)
@@ -120,15 +131,19 @@ class BarFeed:
         self._bars.candles = [self._file.candle(index) for index in range(self._next)]
         self._clock = ReplayClock(self._end(self._bars.candles[-1]) * NS_PER_MS)
         self.symbols: dict[str, Spot] = {self._file.symbol: spot(self._file.symbol)}
+        self.finest = self._file.interval if FIXED_MS[self._file.interval] > MINUTE_MS else "1m"
         self.ended = False
+        self._price = self._bars.candles[-1].close
+        self._prints = self._next * len(_SHARES)
 
     def now_ms(self) -> int:
         """Return the newest event time that was sent."""
         return self._clock.now_ns() // NS_PER_MS
 
     def depth(self, symbol: str) -> Book:
-        """Return an empty book."""
-        return Book()
+        """Return a book about the newest price, so that orders find a market."""
+        pair = self.symbols[symbol]
+        return quoted_around(self._price, pair.tick, pair.lot, self._prints)
 
     async def klines(
         self, symbol: str, interval: str, start: int | None, end: int | None, limit: int
@@ -152,6 +167,7 @@ class BarFeed:
 
     async def run(self) -> None:
         """Play from the first listener to the end; a hole takes no time."""
+        self._trade(self.now_ms(), self._price, self.symbols[self._file.symbol].lot)
         await self._settling.wait()
         length_ns = FIXED_MS[self._file.interval] * NS_PER_MS
         for played, index in enumerate(range(self._next, len(self._file.rows))):
@@ -194,15 +210,35 @@ class BarFeed:
         beginning = Candle.flat(candle.open_ms, candle.open)
         self._clock.advance(candle.open_ms * NS_PER_MS)
         self._publisher.kline(self._file.interval, beginning, candle.open_ms, closed=False)
+        self._trade(candle.open_ms, candle.open, candle.volume // len(_SHARES))
 
     def _close(self, candle: Candle) -> None:
         self._bars.candles.append(candle)
         end = self._end(candle)
+        self._walk(candle, end)
         self._clock.advance(end * NS_PER_MS)
         self._publisher.kline(self._file.interval, candle, end, closed=True)
         for interval in self._larger():
             start = open_of(interval, candle.open_ms)
             self._show(interval, start, end, closed=end_of(interval, start) == end)
+
+    def _walk(self, candle: Candle, end_ms: int) -> None:
+        """Tell the engine how the bar went after its open: the nearer extreme first, then the other, then the close."""
+        low, high, share = candle.low, candle.high, candle.volume // len(_SHARES)
+        first, second = (low, high) if candle.open - low <= high - candle.open else (high, low)
+        length = end_ms - candle.open_ms
+        walk = ((first, share), (second, share), (candle.close, candle.volume - 3 * share))
+        for part, (price, qty) in zip(_SHARES[1:], walk, strict=True):
+            self._trade(candle.open_ms + int(length * part), price, qty)
+        self._publisher.clock(end_ms)
+
+    def _trade(self, ms: int, price: int, qty: int) -> None:
+        """Let the engine alone see a print, by which orders are filled and stops triggered."""
+        if qty:
+            self._prints += 1
+            self._price = price
+            self._taps.on_trade(self._file.symbol, Print(self._prints, ms, price, qty, buyer_is_maker=False))
+            self._taps.on_book(self._file.symbol)
 
     def _larger(self) -> list[str]:
         name = self._file.symbol.lower()

@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from heapq import nlargest, nsmallest
 from operator import itemgetter
+from typing import Final
 
+from services.simulator.binance.decimals import ONE
 from services.simulator.binance.wire import Level
 
+QUOTED_LEVELS: Final = 20
+QUOTED_WORTH: Final = 10_000
 _price = itemgetter(0)
 
 
@@ -34,6 +38,18 @@ class Book:
     def top(self, count: int) -> tuple[list[Level], list[Level]]:
         """Return at most `count` bids and asks, best first."""
         return nlargest(count, self.bids.items(), key=_price), nsmallest(count, self.asks.items(), key=_price)
+
+
+def quoted_around(price: int, tick: int, lot: int, last_id: int) -> Book:
+    """Make a book where data have none: a level each tick about the last price, QUOTED_WORTH of quote currency each.
+
+    price, tick and lot in 1e-8.
+    """
+    mid = price // tick * tick
+    qty = max(QUOTED_WORTH * ONE * ONE // max(price, 1) // lot * lot, lot)
+    bids = [(mid - step * tick, qty) for step in range(1, QUOTED_LEVELS + 1) if mid > step * tick]
+    asks = [(mid + step * tick, qty) for step in range(1, QUOTED_LEVELS + 1)]
+    return Book(last_id, bids, asks)
 
 
 def difference(before: Mapping[int, int], after: Mapping[int, int]) -> list[Level]:

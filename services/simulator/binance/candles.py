@@ -80,8 +80,8 @@ class Candle(msgspec.Struct, gc=False):
         """Return a bar that can change without changing this one."""
         return msgspec.structs.replace(self)
 
-    def row(self, interval: str) -> list[int | str]:
-        """Return the 12 elements of a REST kline."""
+    def row(self, end_ms: int) -> list[int | str]:
+        """Return the 12 elements of a REST kline that ends (exclusive) at `end_ms`."""
         return [
             self.open_ms,
             text8(self.open),
@@ -89,7 +89,7 @@ class Candle(msgspec.Struct, gc=False):
             text8(self.low),
             text8(self.close),
             text8(self.volume),
-            end_of(interval, self.open_ms) - 1,
+            end_ms - 1,
             text8(self.quote // ONE),
             self.trades,
             text8(self.taker_base),
@@ -98,11 +98,14 @@ class Candle(msgspec.Struct, gc=False):
         ]
 
 
-def aggregate(candles: Iterable[Candle], interval: str) -> list[Candle]:
-    """Put bars, oldest first, together into bars of a larger interval; a hole stays a hole."""
+def aggregate(candles: Iterable[Candle], interval: str, offset_ms: int = 0) -> list[Candle]:
+    """Put bars, oldest first, together into bars of a larger interval; a hole stays a hole.
+
+    `offset_ms` is what local clocks show more than UTC where the larger bars are to begin at local boundaries.
+    """
     out: list[Candle] = []
     for candle in candles:
-        start = open_of(interval, candle.open_ms)
+        start = open_of(interval, candle.open_ms + offset_ms) - offset_ms
         if out and out[-1].open_ms == start:
             out[-1].absorb(candle)
         else:

@@ -13,7 +13,7 @@ from services.simulator.clock import NANOSECONDS
 
 VENUE: Final = "binance"
 NS_PER_MS: Final = NANOSECONDS // 1_000
-_STREAM: Final = re.compile(r"([a-z0-9]+)@([A-Za-z]+)(\d*)(?:_(\d+[smhdwM]))?(@100ms)?")
+_STREAM: Final = re.compile(r"([a-z0-9]+)@([A-Za-z]+)(\d*)(?:_(\d+[smhdwM]))?(@100ms|@\+08:00)?")
 
 
 class DataError(Exception):
@@ -21,9 +21,13 @@ class DataError(Exception):
 
 
 class Feed(Protocol):
-    """One source of market data. Times are ms UTC; a method never answers what the venue's clock has not reached."""
+    """One source of market data. Times are ms UTC; a method never answers what the venue's clock has not reached.
+
+    `finest`: the interval of the bars that statistics are made from.
+    """
 
     mode: str
+    finest: str
     extrapolate: bool
     ended: bool
 

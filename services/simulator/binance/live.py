@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -17,6 +18,7 @@ from services.simulator.binance.history import History
 from services.simulator.binance.hub import Hub
 from services.simulator.binance.model import CHUNK_MS, LISTINGS, Listing, Market, Tape
 from services.simulator.binance.publisher import FAST_MS, SLOW_MS, Publisher, running_bar
+from services.simulator.binance.taps import Taps
 from services.simulator.clock import VenueClock
 from services.simulator.record import Record
 
@@ -139,14 +141,19 @@ class LiveFeed:
     """The modelled venue: BTCUSDT and ETHUSDT, open around the clock."""
 
     mode = "model"
+    finest = "1m"
     extrapolate = True
     ended = False
 
-    def __init__(self, seed: int, anchor_ms: int, clock: VenueClock, hub: Hub, record: Record) -> None:
+    def __init__(
+        self, seed: int, anchor_ms: int, clock: VenueClock, hub: Hub, record: Record, taps: Taps | None = None
+    ) -> None:
         self._clock = clock
         self.symbols: dict[str, Spot] = {row.symbol: spot(row.symbol, row.tick, row.lot) for row in LISTINGS}
         self._live = {
-            row.symbol: LiveSymbol(row, Market(row, seed, anchor_ms), Publisher(row.symbol, hub, record), self.now_ms())
+            row.symbol: LiveSymbol(
+                row, Market(row, seed, anchor_ms), Publisher(row.symbol, hub, record, taps=taps), self.now_ms()
+            )
             for row in LISTINGS
         }
         # One worker: a client that asks for years of bars must not stop the ticks, nor take both cores.
@@ -189,10 +196,11 @@ class LiveFeed:
                 live.skip_to(self.now_ms())
                 live.publisher.followed = True
         for live in self._live.values():
-            for interval in live.publisher.missing_klines():
+            for interval, offset_ms in live.publisher.missing_klines():
                 now_ms = self.now_ms()
-                newest = live.history.klines(interval, None, None, 1, now_ms)
-                live.publisher.follow_kline(interval, running_bar(interval, now_ms, newest, 0))
+                rows = partial(live.history.klines, now_ms=now_ms)
+                bar = running_bar(rows, interval, offset_ms, now_ms, 0)
+                live.publisher.follow_kline(interval, bar, offset_ms)
 
     async def run(self) -> None:
         """Play until cancelled."""

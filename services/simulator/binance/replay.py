@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from services.simulator.binance.book import Book
+from services.simulator.binance.book import Book, quoted_around
 from services.simulator.binance.candles import Candle, CandleBook, Print
 from services.simulator.binance.decimals import parse8
 from services.simulator.binance.exchange_info import Spot, spot
@@ -31,6 +31,7 @@ from services.simulator.binance.recording import (
     to_book,
     to_levels,
 )
+from services.simulator.binance.taps import Taps
 from services.simulator.clock import NANOSECONDS, ReplayClock
 from services.simulator.record import Record
 from services.simulator.settings import SimulatorOptions
@@ -45,10 +46,14 @@ _LONGEST_GAP_NS: Final = 60 * NANOSECONDS
 class ReplaySymbol:
     """What the recording has said about one symbol so far."""
 
-    def __init__(self, symbol: str, recordings: Sequence[Recording], publisher: Publisher) -> None:
+    def __init__(self, pair: Spot, recordings: Sequence[Recording], publisher: Publisher) -> None:
+        symbol = pair.symbol
+        self._pair = pair
         self.publisher = publisher
         snapshots = [recording.snapshots[symbol] for recording in recordings if symbol in recording.snapshots]
         self.book = to_book(snapshots[0]) if snapshots else Book()
+        streams = {stream for recording in recordings for stream in recording.streams}
+        self._bookless = not snapshots and not any(stream.startswith(f"{symbol.lower()}@depth") for stream in streams)
         self.candles = CandleBook("1s")
         self.trades: list[Print] = []
         self._next_slow_ms = 0
@@ -60,6 +65,8 @@ class ReplaySymbol:
         if len(self.trades) > _KEPT_TRADES * 5 // 4:
             del self.trades[: len(self.trades) - _KEPT_TRADES]
         self.candles.trade(trade)
+        if self._bookless:
+            self.book = quoted_around(trade.price, self._pair.tick, self._pair.lot, trade.id)
         self.publisher.trade(trade, event.E)
 
     def depth(self, event: DepthUpdate) -> None:
@@ -81,9 +88,17 @@ class ReplayFeed:
     """The recorded venue. Before its first listener nothing plays; afterwards it stays, ended."""
 
     mode = "recording"
+    finest = "1m"
     extrapolate = False
 
-    def __init__(self, options: SimulatorOptions, hub: Hub, record: Record, tell_time: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        options: SimulatorOptions,
+        hub: Hub,
+        record: Record,
+        tell_time: Callable[[], None],
+        taps: Taps | None = None,
+    ) -> None:
         """Raises DataError when `options.data` holds no spot recording."""
         assert options.data is not None
         self._recordings = open_recordings(options.data)
@@ -96,7 +111,8 @@ class ReplayFeed:
         names = sorted({symbol for row in self._recordings for symbol in row.symbols})
         self.symbols: dict[str, Spot] = {name: spot(name, *self._steps(name)) for name in names}
         self._replayed = {
-            name: ReplaySymbol(name, self._recordings, Publisher(name, hub, record, streams)) for name in names
+            name: ReplaySymbol(pair, self._recordings, Publisher(name, hub, record, streams, taps))
+            for name, pair in self.symbols.items()
         }
         self.ended = False
         self._played = 0
@@ -205,9 +221,9 @@ class ReplayFeed:
         if not replayed.trades:
             return
         last = replayed.trades[-1]
-        for interval in replayed.publisher.missing_klines():
-            newest = replayed.candles.rows(interval, None, None, 1)
-            replayed.publisher.follow_kline(interval, running_bar(interval, last.ms, newest, last.price))
+        for interval, offset_ms in replayed.publisher.missing_klines():
+            bar = running_bar(replayed.candles.rows, interval, offset_ms, last.ms, last.price)
+            replayed.publisher.follow_kline(interval, bar, offset_ms)
 
     def _steps(self, symbol: str) -> tuple[int, int]:
         """Read tick and lot off a recorded book: the coarsest powers of ten that fit every level."""

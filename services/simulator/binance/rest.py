@@ -1,186 +1,204 @@
-"""The REST routes under /api/v3: parameters, answers, errors and weights as the venue gives them."""
+"""REST: routes from the table of calls, parameters from query and body, signatures as transmitted, weights, faults."""
 
 from __future__ import annotations
 
-import re
+import asyncio
+import inspect
 import time
-from collections.abc import Mapping, Sequence
-from typing import Final
+from collections.abc import Awaitable, Callable, Mapping
+from decimal import Decimal
+from typing import Any, Final
+from urllib.parse import parse_qsl, unquote
 
 import msgspec
 from aiohttp import web
-from aiohttp.typedefs import Handler
 
 from services.simulator.binance import wire
-from services.simulator.binance.candles import Print
+from services.simulator.binance.calls.params import Params, matching, missing, read, recv_window
+from services.simulator.binance.calls.spec import Call, Security
+from services.simulator.binance.calls.table import TABLE
 from services.simulator.binance.exchange.api import ApiError
-from services.simulator.binance.exchange_info import exchange_info
-from services.simulator.binance.feed import Feed
-from services.simulator.binance.intervals import INTERVALS
+from services.simulator.binance.feed import VENUE
+from services.simulator.binance.keys import rest_payload
+from services.simulator.binance.mishaps import UNREPLIED, refusal_of
+from services.simulator.binance.units import answer_in_micros
+from services.simulator.binance.venue import Venue
+from services.simulator.faults.base import CallFault, CallFaultKind
 
-WEIGHT_A_MINUTE: Final = 6_000
-_DIGITS: Final = re.compile(r"[0-9]{1,20}")
-_DEPTH_WEIGHTS: Final = ((100, 5), (500, 25), (1_000, 50), (5_000, 250))
-_MAX_ROWS: Final = 1_000
-_MAX_DEPTH: Final = 5_000
+KEY_HEADER: Final = "X-MBX-APIKEY"
+UNIT_HEADER: Final = "X-MBX-TIME-UNIT"
+UNITS: Final = ("MILLISECOND", "MICROSECOND", "millisecond", "microsecond")
+_DEAF_SECONDS: Final = 0.2
+_MOST_PARAMETERS: Final = 200
+SIGNED: Final = frozenset({"timestamp", "recvWindow", "signature"})
+timestamp: Final = matching("^[0-9]{1,20}$")
 
 
-def _answer(body: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
-    return web.Response(body=body, status=status, content_type="application/json", headers=headers)
+def respond(body: object, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
+    """A JSON answer."""
+    return web.Response(body=wire.encode(body), status=status, content_type="application/json", headers=headers)
 
 
-@web.middleware
-async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer refusals as `{"code","msg"}`."""
-    try:
-        return await handler(request)
-    except ApiError as refusal:
-        body = wire.encode({"code": refusal.code, "msg": str(refusal)})
-        return _answer(body, refusal.status, refusal.headers)
+def refusal_body(refusal: ApiError) -> dict[str, Any]:
+    """`{"code","msg"}`, with `data` for a cancelReplace that failed in part or whole."""
+    body: dict[str, Any] = {"code": refusal.code, "msg": str(refusal)}
+    if refusal.data and "serverTime" not in refusal.data:  # times to wait belong to the WebSocket API
+        body["data"] = refusal.data
+    return body
+
+
+def refuse(refusal: ApiError) -> web.Response:
+    """The answer that a refusal is over HTTP."""
+    return respond(refusal_body(refusal), refusal.status, refusal.headers)
+
+
+def wants_micros(unit: str | None) -> bool:
+    """Whether times shall be in microseconds. Raises ApiError for an unknown unit."""
+    if unit is None:
+        return False
+    if unit not in UNITS:
+        raise ApiError(-1194, "Invalid value for time unit; expected either MICROSECOND or MILLISECOND.")
+    return unit.upper() == "MICROSECOND"
+
+
+def stamp_ms(text: str) -> Decimal:
+    """The timestamp of a request in ms; microseconds are understood. Raises ApiError."""
+    number = Decimal(timestamp("timestamp", text))
+    return number / 1_000 if number >= 10**15 else number
+
+
+class _Sent(msgspec.Struct, frozen=True):
+    """The parameters of a request: as transmitted, and read."""
+
+    query: str
+    body: str
+    values: dict[str, str]
 
 
 class Rest:
-    """Market data over HTTP from one feed."""
+    """Serves the table over HTTP."""
 
-    def __init__(self, feed: Feed) -> None:
-        self._feed = feed
-        self._minute = 0
-        self._used = 0
+    def __init__(self, venue: Venue) -> None:
+        self._venue = venue
 
     def routes(self) -> list[web.RouteDef]:
         """Return the routes to add to an application."""
-        return [
-            web.get("/api/v3/ping", self.ping),
-            web.get("/api/v3/time", self.time),
-            web.get("/api/v3/exchangeInfo", self.exchange_info),
-            web.get("/api/v3/depth", self.depth),
-            web.get("/api/v3/trades", self.trades),
-            web.get("/api/v3/historicalTrades", self.historical_trades),
-            web.get("/api/v3/aggTrades", self.agg_trades),
-            web.get("/api/v3/klines", self.klines),
-            web.get("/api/v3/uiKlines", self.klines),
-        ]
+        return [web.RouteDef(call.method, call.path, self._handler(call), {}) for call in TABLE if call.rest]
 
-    async def ping(self, request: web.Request) -> web.Response:
-        """Answer that the venue is there."""
-        return self._respond(1, {})
+    def _handler(self, call: Call) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+        async def handle(request: web.Request) -> web.StreamResponse:
+            fault = self._venue.faults.call(VENUE, call.rest)
+            if fault is None:
+                return await self._respond(call, request)
+            answer = await self._respond(call, request) if fault.executes else None
+            return await self._suffer(fault, call, request, answer)
 
-    async def time(self, request: web.Request) -> web.Response:
-        """Answer the venue's clock."""
-        return self._respond(1, {"serverTime": self._feed.now_ms()})
+        return handle
 
-    async def exchange_info(self, request: web.Request) -> web.Response:
-        """Answer what is listed: everything, or `symbol`, or `symbols`."""
-        query = request.query
-        if "symbol" in query and "symbols" in query:
-            raise ApiError(-1128, "Combination of optional parameters invalid.")
-        listed = self._feed.symbols
-        wanted: Sequence[str] = list(listed)
-        if "symbol" in query:
-            wanted = [query["symbol"]]
-        elif "symbols" in query:
-            try:
-                wanted = msgspec.json.decode(query["symbols"], type=list[str])
-            except msgspec.DecodeError:
-                raise ApiError(
-                    -1100,
-                    "Illegal characters found in parameter 'symbols'; legal range is "
-                    '\'^\\[("[A-Z0-9-_.]{1,20}"(,"[A-Z0-9-_.]{1,20}"){0,}){0,1}\\]$\'.',
-                ) from None
-        if any(symbol not in listed for symbol in wanted):
-            raise ApiError(-1121, "Invalid symbol.")
-        return self._respond(20, exchange_info(self._feed.now_ms(), (listed[symbol] for symbol in wanted)))
+    async def _suffer(
+        self, fault: CallFault, call: Call, request: web.Request, answer: web.StreamResponse | None
+    ) -> web.StreamResponse:
+        """Do what the fault does to a call whose answer would be `answer`, None when it was not carried out."""
+        if fault.kind in UNREPLIED:
+            return await deaf(request)
+        if fault.kind is CallFaultKind.LATE and answer is not None:
+            await asyncio.sleep(fault.delay_s)
+            return answer
+        if fault.kind is CallFaultKind.CLOSE and isinstance(answer, web.Response):
+            return await _torn(request, answer)
+        if fault.kind is CallFaultKind.MAINTENANCE:
+            self._venue.take_down()
+        return refuse(refusal_of(fault, call.rest, time.time()))
 
-    async def depth(self, request: web.Request) -> web.Response:
-        """Answer the book at the position of the streams."""
-        symbol = self._symbol(request)
-        limit = min(self._limit(request, 100, None), _MAX_DEPTH)
-        weight = next(weight for most, weight in _DEPTH_WEIGHTS if limit <= most)
-        headers = self._spend(weight)
-        book = self._feed.depth(symbol)
-        return _answer(wire.depth_snapshot(book.last_id, *book.top(limit)), headers=headers)
+    async def _respond(self, call: Call, request: web.Request) -> web.StreamResponse:
+        headers: dict[str, str] = {}
+        try:
+            body, account = await self._carry_out(call, request, headers)
+        except ApiError as refusal:
+            return respond(refusal_body(refusal), refusal.status, headers | refusal.headers)
+        if call.security is Security.TRADE and self._venue.exchange.silent(account):
+            return await deaf(request)
+        return respond(body, 200, headers)
 
-    async def trades(self, request: web.Request) -> web.Response:
-        """Answer the newest trades."""
-        rows = self._feed.trades(self._symbol(request), None, self._limit(request, 500))
-        return self._respond(25, [wire.trade_row(row) for row in rows])
+    async def _carry_out(self, call: Call, request: web.Request, headers: dict[str, str]) -> tuple[Any, int]:
+        """Check, weigh and execute; returns the answer and the account. Raises ApiError; `headers` are filled in."""
+        address, limits = request.remote or "", self._venue.limits
+        try:
+            micros = wants_micros(request.headers.get(UNIT_HEADER))
+            account, params = self._admit(call, request.headers.get(KEY_HEADER), await _read(request))
+            cost = call.cost(params)
+        except ApiError:
+            _weigh(headers, limits.spend(address, call.weight if isinstance(call.weight, int) else 1))
+            raise
+        _weigh(headers, limits.spend(address, cost))
+        body = call.answer(self._venue, account, params)
+        if inspect.isawaitable(body):
+            body = await body
+        if call.free:
+            _weigh(headers, limits.give_back(address, cost))
+        if call.orders:
+            for row in self._venue.exchange.order_counts(account):
+                headers[f"X-MBX-ORDER-COUNT-{row['intervalNum']}{row['interval'][0]}"] = str(row["count"])
+        return answer_in_micros(_plain(body)) if micros else body, account
 
-    async def historical_trades(self, request: web.Request) -> web.Response:
-        """Answer trades from `fromId` on, or the newest."""
-        symbol = self._symbol(request)
-        rows = self._feed.trades(symbol, self._number(request, "fromId"), self._limit(request, 500))
-        return self._respond(25, [wire.trade_row(row) for row in rows])
+    def _admit(self, call: Call, key: str | None, sent: _Sent) -> tuple[int, Params]:
+        """Return account (0 for public calls) and parameters. Raises ApiError."""
+        values = sent.values
+        if call.security is Security.NONE:
+            return 0, read(call.params, values, call.exclusive)
+        self._venue.keys.find(key)
+        for name in ("timestamp", "signature"):
+            if not values.get(name):
+                raise missing(name)
+        payload, signature = rest_payload(sent.query, sent.body)
+        account = self._venue.keys.check(key, payload, unquote(signature or ""))
+        window = recv_window("recvWindow", values["recvWindow"]) if "recvWindow" in values else None
+        self._venue.check_time(stamp_ms(values["timestamp"]), window)
+        own = {name: value for name, value in values.items() if name not in SIGNED}
+        return account, read(call.params, own, call.exclusive, len(values) - len(own))
 
-    async def agg_trades(self, request: web.Request) -> web.Response:
-        """Answer aggregate trades from `fromId` on, or of a span of time, or the newest."""
-        symbol, limit = self._symbol(request), self._limit(request, 500)
-        from_id, start, end = (self._number(request, name) for name in ("fromId", "startTime", "endTime"))
-        if from_id is not None and (start is not None or end is not None):
-            raise ApiError(-1128, "Combination of optional parameters invalid.")
-        return self._respond(4, [wire.agg_trade_row(row) for row in self._span(symbol, from_id, start, end, limit)])
 
-    async def klines(self, request: web.Request) -> web.Response:
-        """Answer bars, the running one included."""
-        symbol = self._symbol(request)
-        interval = request.query.get("interval")
-        if not interval:
-            raise ApiError(-1102, "Mandatory parameter 'interval' was not sent, was empty/null, or malformed.")
-        if interval not in INTERVALS:
-            raise ApiError(-1120, "Invalid interval.")
-        limit = self._limit(request, 500)
-        headers = self._spend(2)
-        start, end = self._number(request, "startTime"), self._number(request, "endTime")
-        candles = await self._feed.klines(symbol, interval, start, end, limit)
-        return _answer(wire.encode([candle.row(interval) for candle in candles]), headers=headers)
+async def _read(request: web.Request) -> _Sent:
+    query = request.raw_path.partition("?")[2]
+    body = "" if request.method == "GET" else await request.text()
+    # on a name sent in both the query wins
+    return _Sent(query, body, _pairs(body) | _pairs(query))
 
-    def _span(
-        self, symbol: str, from_id: int | None, start: int | None, end: int | None, limit: int
-    ) -> Sequence[Print]:
-        if start is not None:
-            from_id = self._feed.first_trade_at(symbol, start)
-        elif end is not None:
-            from_id = max(1, self._feed.first_trade_at(symbol, end + 1) - limit)
-        rows = self._feed.trades(symbol, from_id, limit)
-        return rows if end is None else [row for row in rows if row.ms <= end]
 
-    def _respond(self, weight: int, body: object) -> web.Response:
-        return _answer(wire.encode(body), headers=self._spend(weight))
+def _pairs(text: str) -> dict[str, str]:
+    try:
+        pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=_MOST_PARAMETERS)
+    except ValueError:
+        raise ApiError(-1101, f"Too many parameters; expected at most '{_MOST_PARAMETERS}'.") from None
+    values = dict(pairs)
+    if len(values) != len(pairs):
+        raise ApiError(-1101, "Duplicate values for a parameter detected.")
+    return values
 
-    def _spend(self, weight: int) -> dict[str, str]:
-        """Count the weight of a request in the running minute. Raises ApiError past the limit."""
-        seconds = time.time()
-        if (minute := int(seconds // 60)) != self._minute:
-            self._minute, self._used = minute, 0
-        self._used += weight
-        if self._used > WEIGHT_A_MINUTE:
-            text = "Too much request weight used; current limit is 6000 request weight per 1 MINUTE."
-            raise ApiError(-1003, text, 429, {"Retry-After": str(60 - int(seconds % 60))})
-        return {"X-MBX-USED-WEIGHT": str(self._used), "X-MBX-USED-WEIGHT-1M": str(self._used)}
 
-    def _symbol(self, request: web.Request) -> str:
-        symbol = request.query.get("symbol")
-        if not symbol:
-            raise ApiError(-1102, "Mandatory parameter 'symbol' was not sent, was empty/null, or malformed.")
-        if symbol not in self._feed.symbols:
-            raise ApiError(-1121, "Invalid symbol.")
-        return symbol
+def _weigh(headers: dict[str, str], used: int) -> None:
+    headers["X-MBX-USED-WEIGHT"] = headers["X-MBX-USED-WEIGHT-1M"] = str(used)
 
-    def _number(self, request: web.Request, name: str) -> int | None:
-        text = request.query.get(name)
-        if text is None:
-            return None
-        if text == "":
-            raise ApiError(-1105, f"Parameter '{name}' was empty.")
-        if not _DIGITS.fullmatch(text):
-            raise ApiError(-1100, f"Illegal characters found in parameter '{name}'; legal range is '^[0-9]{{1,20}}$'.")
-        number = int(text)
-        # Times may come in microseconds; no millisecond stamp of this millennium has that many digits.
-        return number // 1_000 if name.endswith("Time") and number >= 10**15 else number
 
-    def _limit(self, request: web.Request, default: int, most: int | None = _MAX_ROWS) -> int:
-        limit = self._number(request, "limit")
-        if limit is None:
-            return default
-        if limit < 1:
-            raise ApiError(-1130, "Data sent for parameter 'limit' is not valid.")
-        return limit if most is None else min(limit, most)
+def _plain(body: Any) -> Any:
+    return msgspec.json.decode(body) if isinstance(body, msgspec.Raw) else body
+
+
+async def deaf(request: web.Request) -> web.StreamResponse:
+    """Never answer; ends with the connection."""
+    # aiohttp tells a handler nothing of a client that leaves
+    while request.transport is not None and not request.transport.is_closing():  # noqa: ASYNC110
+        await asyncio.sleep(_DEAF_SECONDS)
+    return web.Response()
+
+
+async def _torn(request: web.Request, answer: web.Response) -> web.StreamResponse:
+    """Send half of an answer and cut the connection."""
+    body = answer.body if isinstance(answer.body, bytes) else b""
+    torn = web.StreamResponse(status=answer.status, headers={"Content-Type": "application/json"})
+    torn.content_length = len(body)
+    await torn.prepare(request)
+    await torn.write(body[: len(body) // 2])
+    if request.transport is not None:
+        request.transport.abort()
+    return torn

@@ -9,7 +9,6 @@ import msgspec
 
 from services.simulator.binance.candles import Candle, Print
 from services.simulator.binance.decimals import ONE, text8
-from services.simulator.binance.intervals import end_of
 
 Level = tuple[int, int]
 """Price and quantity, both in 1e-8."""
@@ -107,8 +106,8 @@ def depth_snapshot(last_id: int, bids: Iterable[Level], asks: Iterable[Level]) -
     return encode({"lastUpdateId": last_id, "bids": levels_text(bids), "asks": levels_text(asks)})
 
 
-def kline_event(symbol: str, interval: str, candle: Candle, event_ms: int, *, closed: bool) -> bytes:
-    """`<s>@kline_<i>`."""
+def kline_event(symbol: str, interval: str, candle: Candle, end_ms: int, event_ms: int, *, closed: bool) -> bytes:
+    """`<s>@kline_<i>` of a bar that ends (exclusive) at `end_ms`."""
     return encode(
         {
             "e": "kline",
@@ -116,7 +115,7 @@ def kline_event(symbol: str, interval: str, candle: Candle, event_ms: int, *, cl
             "s": symbol,
             "k": {
                 "t": candle.open_ms,
-                "T": end_of(interval, candle.open_ms) - 1,
+                "T": end_ms - 1,
                 "s": symbol,
                 "i": interval,
                 "f": candle.first_id,
@@ -141,3 +140,8 @@ def clock_event(event_ms: int, *, speed: float, extrapolate: bool, ended: bool) 
     """`!simClock`, ours alone: the venue's time in band with the data."""
     state = "ended" if ended else "open"
     return encode({"e": "simClock", "E": event_ms, "speed": speed, "extrapolate": extrapolate, "state": state})
+
+
+def shutdown_event(event_ms: int) -> bytes:
+    """`serverShutdown`: the connection is about to end."""
+    return encode({"e": "serverShutdown", "E": event_ms})

@@ -8,7 +8,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from services.simulator.binance.rest import WEIGHT_A_MINUTE
+from services.simulator.binance.limits import WEIGHT_A_MINUTE
 
 MINUTE = 60_000
 

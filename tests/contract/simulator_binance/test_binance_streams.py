@@ -13,6 +13,7 @@ import aiohttp
 import pytest
 from aiohttp import WSMsgType, web
 
+from services.simulator.binance.connection import Habits
 from services.simulator.binance.hub import Hub
 from services.simulator.record import Record
 
@@ -106,7 +107,7 @@ async def test_the_sixth_message_within_a_second_ends_the_connection(start: Any,
 
 
 async def test_the_server_pings_and_answers_pings(http: aiohttp.ClientSession) -> None:
-    hub = Hub(lambda _: None, ping_seconds=0.05)
+    hub = Hub(lambda _: None, habits=Habits(ping_s=0.05))
 
     async def serve(request: web.Request) -> web.StreamResponse:
         return await hub.serve(request, [], combined=False)

@@ -62,7 +62,8 @@ async def test_history_is_known_at_once_and_the_rest_plays(keeping_hub: Any, tmp
     assert [row.open_ms for row in history] == data["ts"][:HISTORY_BARS].to_list()
     assert feed.now_ms() == START + HISTORY_BARS * MINUTE
     assert feed.trades("SOLUSDT", None, 10) == []
-    assert feed.depth("SOLUSDT").top(5) == ([], [])
+    bids, asks = feed.depth("SOLUSDT").top(5)
+    assert bids[0][0] < history[-1].close < asks[0][0]
 
     feed.subscribed(["solusdt@kline_1m"])
     await feed.run()

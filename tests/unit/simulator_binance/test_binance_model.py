@@ -165,7 +165,7 @@ def test_each_kline_closes_once_with_the_bar_of_the_history(keeping_hub: Any) ->
     symbol, hub = live(keeping_hub, ["btcusdt@kline_1s", "btcusdt@kline_1m"], ANCHOR_MS)
     history = History(market())
     ahead_ms = ANCHOR_MS + 500  # the running bar may know trades that the stream has yet to tell
-    for interval in symbol.publisher.missing_klines():
+    for interval, _ in symbol.publisher.missing_klines():
         symbol.publisher.follow_kline(interval, history.klines(interval, None, None, 1, ahead_ms)[0])
     for now_ms in range(ANCHOR_MS, ANCHOR_MS + 130_000, 53):
         symbol.advance(now_ms)
