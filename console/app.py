@@ -76,6 +76,22 @@ def paper(config: Config = None) -> None:
 
 
 @app.command()
+def discover(
+    venue: Annotated[list[str] | None, typer.Option(help="Only this venue (may be repeated).")] = None,
+    symbol: Annotated[list[str] | None, typer.Option(help="Only this symbol (may be repeated).")] = None,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """What the configured venues offer: symbols, spot, multipliers, commission, size limits, stop-out.
+
+    Each is verified with the venue itself. Where the configuration says simulator and none runs, one is started.
+    """
+    from console.discover import run_discover
+
+    run(run_discover(config, venue or [], symbol or [], as_json))
+
+
+@app.command()
 def live(
     config: Config = None,
     confirm: Annotated[bool, typer.Option("--confirm", help="Needed: orders will be real.")] = False,

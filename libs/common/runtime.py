@@ -86,7 +86,7 @@ def venue_urls(var: Path, venue: str, endpoint: str, configured: dict[str, str],
     """
     if endpoint != "simulator":
         return dict(configured)
-    return _simulator_urls(read_simulator(var), venue, api) | configured
+    return simulator_urls(read_simulator(var), venue, api) | configured
 
 
 def read_simulator(var: Path) -> dict[str, Any]:
@@ -110,7 +110,8 @@ def simulator_credentials(var: Path) -> dict[str, str]:
     return {name: str(facts[name]) for name in ("token", "key", "secret") if facts.get(name)}
 
 
-def _simulator_urls(facts: dict[str, Any], venue: str, api: str) -> dict[str, str]:
+def simulator_urls(facts: dict[str, Any], venue: str, api: str) -> dict[str, str]:
+    """URLs of a venue at the simulator that says `facts` of itself; {} when it does not play that venue."""
     if venue == "deriv" and "deriv_url" in facts:
         v3 = str(facts["deriv_url"])
         if api != "options":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
@@ -127,6 +127,7 @@ class MarketData(Protocol):
         """Close every connection."""
 
 
+@runtime_checkable
 class Discovery(Protocol):
     """An optional part of market data: what there is to choose from, before anything is configured."""
 

@@ -1,0 +1,137 @@
+"""`conclave discover`: what the configured venues offer, each symbol verified with the venue itself."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from rich.console import Console
+from rich.progress import Progress
+
+from console.context import ROOT, CommandError, default_config
+from console.dashboard import make_console
+from console.views import table
+from libs.common import runtime
+from libs.common.credentials import credentials_for
+from libs.common.settings import VenueSettings, load_settings
+from libs.venues.base import Discovery, Offering, VenueError
+from libs.venues.credentials import Credentials
+from libs.venues.registry import make_market_data
+from services.simulator.app import Simulator
+from services.simulator.settings import SimulatorOptions
+
+
+async def run_discover(config: Path | None, venues: list[str], symbols: list[str], as_json: bool) -> None:
+    """Ask every configured venue (or those named) what it offers (on `symbols`) and print it."""
+    settings = load_settings(config or default_config())
+    var = settings.platform.var if settings.platform.var.is_absolute() else ROOT / settings.platform.var
+    known = [venue.name for venue in settings.data.venues]
+    if strange := [name for name in venues if name not in known]:
+        raise CommandError(f"the configuration names no venue {', '.join(strange)}; it names {', '.join(known)}")
+    chosen = [venue for venue in settings.data.venues if not venues or venue.name in venues]
+    found: dict[str, list[Offering]] = {}
+    async with _addresses(chosen, var) as urls:
+        for venue in chosen:
+            found[venue.name] = await _ask(venue, urls[venue.name], var, symbols)
+    if as_json:
+        sys.stdout.write(json.dumps({name: [_plain(row) for row in rows] for name, rows in found.items()}) + "\n")
+        return
+    console = make_console()
+    for venue in chosen:
+        _show(venue, found[venue.name], console)
+
+
+@asynccontextmanager
+async def _addresses(venues: list[VenueSettings], var: Path) -> AsyncIterator[dict[str, dict[str, str]]]:
+    """Overrides of each venue's addresses; a simulator of our own where one is wanted and none runs."""
+    urls = {v.name: runtime.venue_urls(var, v.name, v.endpoint, v.urls, v.api) for v in venues}
+    if all(venue.endpoint != "simulator" or urls[venue.name] for venue in venues):
+        yield urls
+        return
+    simulator = Simulator(SimulatorOptions())
+    await simulator.start()
+    try:
+        facts = simulator.describe()
+        yield {
+            v.name: urls[v.name] or (runtime.simulator_urls(facts, v.name, v.api) if v.endpoint == "simulator" else {})
+            for v in venues
+        }
+    finally:
+        await simulator.stop()
+
+
+async def _ask(venue: VenueSettings, urls: dict[str, str], var: Path, symbols: list[str]) -> list[Offering]:
+    market = make_market_data(
+        venue.name,
+        api=venue.api,
+        endpoint=venue.endpoint,
+        endpoints=urls,
+        simulator=venue.endpoint == "simulator",
+        credentials=Credentials(**credentials_for(venue, var)),
+    )
+    try:
+        if not isinstance(market, Discovery):
+            raise CommandError(f"{venue.name} does not tell what it offers")
+        with Progress(console=Console(stderr=True), transient=True) as progress:
+            task = progress.add_task(f"asking {venue.name}", total=None)
+
+            def step(done: int, total: int) -> None:
+                progress.update(task, completed=done, total=total)
+
+            return await market.offers(symbols or None, step)
+    except VenueError as err:
+        raise CommandError(f"{venue.name}: {err}") from None
+    finally:
+        await market.aclose()
+
+
+def _show(venue: VenueSettings, rows: list[Offering], console: Console) -> None:
+    headings = (
+        "symbol",
+        "name",
+        "submarket",
+        "spot",
+        "multipliers",
+        "commission",
+        "size limits",
+        "stop-out",
+        "verified",
+    )
+    out = table(f"{venue.name} ({venue.endpoint})", *headings)
+    for row in rows:
+        out.add_row(
+            row.symbol,
+            row.name,
+            row.group,
+            _text(row.price),
+            ", ".join(map(str, row.multipliers)) or "-",
+            "-" if row.fee_rate is None else f"{row.fee_rate * 100:.4f} %",
+            _limits(row),
+            "-" if row.stop_out is None else f"{row.stop_out * 100:.3f} % of the price",
+            "[green]yes[/green]" if row.verified else f"[yellow]no[/yellow] {row.note}",
+        )
+    console.print(out)
+    verified = sum(row.verified for row in rows)
+    levered = sum(bool(row.multipliers) for row in rows)
+    console.print(f"{venue.name}: {len(rows)} symbols, {verified} verified, {levered} with multipliers")
+
+
+def _limits(row: Offering) -> str:
+    if row.min_size is None:
+        return "-"
+    most = f" to {_text(row.max_size)}" if row.max_size is not None else " up"
+    least = f", at least {_text(row.min_notional)} in value" if row.min_notional else ""
+    return f"{_text(row.min_size)}{most}{least}"
+
+
+def _text(number: Decimal | None) -> str:
+    return "-" if number is None else f"{number:f}"
+
+
+_plain: Callable[[Offering], Any] = msgspec.to_builtins
