@@ -9,7 +9,7 @@ import msgspec
 from libs.venues.base import VenueRefused, VenueUnavailable, VenueUnresolved
 from libs.venues.binance.outcome import result_of
 from libs.venues.binance.rest import BinanceRest
-from libs.venues.binance.session import ANSWER_S, NOT_IN_WINDOW, PATIENCE_S, Session, Stamped
+from libs.venues.binance.session import ANSWER_S, NOT_IN_WINDOW, Session, Stamped
 from libs.venues.binance.signing import Signer, Value, signed_params, signed_query
 from libs.venues.budget import Priority
 
@@ -20,19 +20,20 @@ Params = dict[str, Value]
 
 
 class Call(msgspec.Struct, frozen=True):
-    """A call under both its names. An order call costs no weight when it succeeds."""
+    """A call under both its names."""
 
     method: str
     verb: str
     path: str
     weight: int
-    is_order: bool = False
 
 
-PLACE: Final = Call("order.place", "POST", "order", 1, is_order=True)
-CANCEL: Final = Call("order.cancel", "DELETE", "order", 1, is_order=True)
+# Orders cost no weight where they succeed; what a refused one cost, its answer tells.
+PLACE: Final = Call("order.place", "POST", "order", 0)
+CANCEL: Final = Call("order.cancel", "DELETE", "order", 0)
 STATUS: Final = Call("order.status", "GET", "order", 4)
 TRADES_OF_ORDER: Final = Call("myTrades", "GET", "myTrades", 5)
+ORDERS: Final = Call("allOrders", "GET", "allOrders", 20)
 ACCOUNT: Final = Call("account.status", "GET", "account", 20)
 COMMISSION: Final = Call("account.commission", "GET", "account/commission", 20)
 
@@ -54,7 +55,7 @@ class SignedApi:
             try:
                 return await self.effect(call, params, priority)
             except VenueUnresolved:
-                await self._limits.take(priority, call.weight, patience_s=PATIENCE_S[priority])
+                await self._limits.take(priority, call.weight)
                 return await self._by_rest(call, params, None)
         except VenueUnresolved as err:
             raise VenueUnavailable(str(err)) from err
@@ -81,7 +82,7 @@ class SignedApi:
     async def _attempt(
         self, call: Call, params: Params, priority: Priority, stamped: Stamped | None
     ) -> msgspec.Raw | bytes:
-        await self._limits.take(priority, call.weight, order=call is PLACE, patience_s=PATIENCE_S[priority])
+        await self._limits.take(priority, call.weight, order=call is PLACE)
         try:
             connection = await self._session.connection()
             complete = self._session.stamped(params, stamped)
@@ -91,19 +92,13 @@ class SignedApi:
         except VenueUnavailable:
             return await self._by_rest(call, params, stamped)
         try:
-            result = result_of(call.method, answer, self._limits)
+            return result_of(call.method, answer, self._limits)
         except VenueRefused as err:
             if err.code in NO_ENTRY and connection.is_logged_on:
                 connection.end("the session is no longer logged on")
             raise
-        if call.is_order:
-            self._limits.not_weighed(call.weight)
-        return result
 
     async def _by_rest(self, call: Call, params: Params, stamped: Stamped | None) -> bytes:
         await self._session.know_time()
         query = signed_query(self._session.stamped(params, stamped), self._signer)
-        body = await self._rest.http.signed(call.verb, call.path, query, self._signer.key, timeout_s=ANSWER_S)
-        if call.is_order:
-            self._limits.not_weighed(call.weight)
-        return body
+        return await self._rest.http.signed(call.verb, call.path, query, self._signer.key, timeout_s=ANSWER_S)

@@ -138,4 +138,5 @@ class ApiConnection:
         elif message.event:
             self._on_event(self, bytes(message.event))
         elif message.error is not None:
-            self.end(f"Binance ended the session: {' '.join(message.error.msg.split())[:200]} ({message.error.code})")
+            self.is_subscribed = False
+            self.leave(f"Binance ended the session: {' '.join(message.error.msg.split())[:200]} ({message.error.code})")

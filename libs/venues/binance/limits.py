@@ -26,6 +26,9 @@ CONNECTIONS: Final = 300
 CONNECTIONS_S: Final = 300.0
 """Connection attempts from one address; not among the limits that the venue tells."""
 
+PATIENCE_S: Final = {Priority.EXIT: 10.0, Priority.ENTRY: 2.0, Priority.DATA: MINUTE_S}
+"""How long a call may wait for its budget: an entry later than that is no longer the one that was decided."""
+
 MOST_LIMIT: Final = 1 << 31
 _USED_HEADER: Final = re.compile(r"X-MBX-(USED-WEIGHT|ORDER-COUNT)-([1-9]\d{0,3})([SMHD])", re.IGNORECASE)
 _HEADER_UNIT_S: Final = {"S": 1.0, "M": MINUTE_S, "H": 3600.0, "D": 86_400.0}
@@ -81,12 +84,15 @@ class Limits:
         self._spent_by_order = tuple(b for (of, _), b in self._budgets.items() if of == ORDERS)
         self._spent_by_call = tuple((b, of == WEIGHT) for (of, _), b in self._budgets.items() if of != ORDERS)
 
-    async def take(self, priority: Priority, weight: int, *, order: bool = False, patience_s: float = MINUTE_S) -> None:
+    async def take(self, priority: Priority, weight: int, *, order: bool = False) -> None:
         """Spend one call of `weight`, and one order of the account's when `order`.
 
+        The venue no longer counts an order once it fills; here it stays counted, which is never too few.
+
         Raises:
-            VenueUnavailable: it does not fit within `patience_s`; nothing was spent.
+            VenueUnavailable: it does not fit within the patience of `priority`; nothing was spent.
         """
+        patience_s = PATIENCE_S[priority]
         taken: list[tuple[Budget, int]] = []
         try:
             if order:
@@ -101,6 +107,10 @@ class Limits:
             for budget, cost in taken:
                 budget.give_back(cost)
             raise
+
+    async def take_connection(self, priority: Priority) -> None:
+        """Spend one attempt to connect; raises as `take`."""
+        await _take(self.connections, priority, 1, PATIENCE_S[priority])
 
     def observe(self, rows: Iterable[RateLimit]) -> None:
         """What an answer of the WebSocket API says was used, and of how much."""
@@ -124,17 +134,6 @@ class Limits:
                 budget = self._budgets.get(key)
                 if budget is not None and value.isascii() and value.isdigit() and int(value) < MOST_LIMIT:
                     budget.observe(int(value))
-
-    def not_weighed(self, weight: int) -> None:
-        """The venue took nothing for a call of `weight` (an order that it accepted)."""
-        for budget, by_weight in self._spent_by_call:
-            if by_weight:
-                budget.give_back(weight)
-
-    def order_filled(self) -> None:
-        """An order had its first fill: it no longer counts as unfilled."""
-        for budget in self._spent_by_order:
-            budget.give_back(1)
 
     def block_calls(self, seconds: float) -> None:
         """Too much weight (429) or banned (418): silence for `seconds`, whoever asks."""

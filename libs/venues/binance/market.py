@@ -122,7 +122,7 @@ class BinanceMarketData:
                 await current.close()
 
     async def _connect(self, feed: MarketFeed, predecessor: StreamConnection | None) -> StreamConnection:
-        await self._rest.limits.connections.take(Priority.DATA)
+        await self._rest.limits.take_connection(Priority.DATA)
         connection = StreamConnection(feed.on_data, feed.on_odd, successor_of=predecessor)
         try:
             await connection.open(self._ws_url)

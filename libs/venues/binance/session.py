@@ -25,11 +25,11 @@ RECV_WINDOW_MS: Final = 3000
 ANSWER_S: Final = 5.0
 """Longer than any request can be on its way: who waits on learns nothing new."""
 
+LINGER_S: Final = 1.0
+"""How long a connection that was replaced may still deliver what was on its way."""
+
 CLOCK_S: Final = 60.0
 """Between two questions for the venue's clock; crystals part by 6 ms meanwhile."""
-
-PATIENCE_S: Final = {Priority.EXIT: 10.0, Priority.ENTRY: 2.0, Priority.DATA: 60.0}
-"""How long a call may wait for its budget: an entry later than that is no longer the one that was decided."""
 
 ENTER_WEIGHT: Final = 2
 """Of connecting, and of logging on or subscribing."""
@@ -61,7 +61,7 @@ class Session:
         self._opening = asyncio.Lock()
         self._down_until = float("-inf")
         self._down_because = ""
-        self._retiring: set[asyncio.Task[None]] = set()
+        self._retiring: dict[ApiConnection, asyncio.Task[None]] = {}
 
     # --- connections -------------------------------------------------------------------------------------------
 
@@ -96,9 +96,8 @@ class Session:
 
     async def fresh_connection(self) -> ApiConnection:
         """A new one, logged on where the key can; raises as `connection`."""
-        patience_s = PATIENCE_S[Priority.EXIT]
-        await self._limits.connections.take(Priority.EXIT, patience_s=patience_s)
-        await self._limits.take(Priority.EXIT, ENTER_WEIGHT, patience_s=patience_s)
+        await self._limits.take_connection(Priority.EXIT)
+        await self._limits.take(Priority.EXIT, ENTER_WEIGHT)
         connection = ApiConnection(self._on_event, self._on_gap)
         try:
             await connection.open(self._ws_url)
@@ -123,17 +122,17 @@ class Session:
         connection.is_subscribed = True
 
     def adopt(self, connection: ApiConnection) -> None:
-        """Calls use this one from now on; the one before is closed once its answers are in."""
+        """Calls use this one from now on; the one before is closed once its answers and last events are in."""
         before, self._current = self._current, connection
         if before is not None and before is not connection:
-            task = asyncio.create_task(before.close(ANSWER_S))
-            self._retiring.add(task)
-            task.add_done_callback(self._retiring.discard)
+            task = asyncio.create_task(_retire(before))
+            self._retiring[before] = task
+            task.add_done_callback(lambda _: self._retiring.pop(before, None))
 
     async def _enter(self, connection: ApiConnection, method: str, *, signs: bool) -> None:
         """One of the calls that open a session; without its answer the connection is no use."""
         for first in (True, False):
-            await self._limits.take(Priority.EXIT, ENTER_WEIGHT, patience_s=PATIENCE_S[Priority.EXIT])
+            await self._limits.take(Priority.EXIT, ENTER_WEIGHT)
             params = signed_params(self.stamped({}, None), self._signer) if signs else {}
             try:
                 result_of(method, await connection.call(method, params, ANSWER_S), self._limits)
@@ -181,7 +180,7 @@ class Session:
                 await asyncio.sleep(CLOCK_S)
 
     async def _ask_time(self, connection: ApiConnection, priority: Priority) -> Nanos:
-        await self._limits.take(priority, 1, patience_s=PATIENCE_S[priority])
+        await self._limits.take(priority, 1)
         sent = time.time_ns()
         try:
             result = result_of("time", await connection.call("time", {}, ANSWER_S), self._limits)
@@ -202,6 +201,12 @@ class Session:
 
     async def aclose(self) -> None:
         """Close every connection."""
-        if self._current is not None:
-            await self._current.close()
-        await asyncio.gather(*self._retiring)
+        for task in self._retiring.values():
+            task.cancel()
+        for connection in [*self._retiring, *([self._current] if self._current is not None else [])]:
+            await connection.close()
+
+
+async def _retire(connection: ApiConnection) -> None:
+    await asyncio.wait([connection.ended], timeout=LINGER_S)
+    await connection.close(ANSWER_S)

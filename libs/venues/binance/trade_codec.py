@@ -145,6 +145,7 @@ class BalanceUpdate(msgspec.Struct, gc=False):
 envelope = msgspec.json.Decoder(Envelope)
 patience = msgspec.json.Decoder(Patience)
 placed = msgspec.json.Decoder(Placed)
+order_rows = msgspec.json.Decoder(list[OrderRow])
 order_row = msgspec.json.Decoder(OrderRow)
 trade_rows = msgspec.json.Decoder(list[TradeRow])
 account = msgspec.json.Decoder(Account)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections import OrderedDict
 from collections.abc import Mapping
 from decimal import Decimal
@@ -26,14 +27,20 @@ from libs.venues.binance.limits import Limits
 from libs.venues.binance.reports import Execution
 from libs.venues.binance.rest import BinanceRest
 from libs.venues.binance.rulebook import Rulebook
-from libs.venues.binance.session import PATIENCE_S, RECV_WINDOW_MS, Session
+from libs.venues.binance.session import RECV_WINDOW_MS, Session
 from libs.venues.binance.signing import Value, signer_of
 from libs.venues.binance.user_stream import UserStream
 from libs.venues.budget import Budget, Priority
 from libs.venues.credentials import Credentials
 
+PREPARED_S: Final = 15.0
+"""An order that is not on its way by then stays here: budgets, rules and connections took too long."""
+
 ENGINE_NS: Final = 10 * SECOND
 """The matching engine's own timeout."""
+
+BEFORE_NS: Final = 60 * SECOND
+"""How much earlier than it was planned an order is looked for: the two clocks may differ."""
 
 UNKNOWN_ORDER: Final = "-2013"
 ARCHIVED: Final = "-2026"
@@ -80,16 +87,18 @@ class BinanceTrading:
         """A limit order at `order.worst_price` that fills at once as far as it can; the rest expires."""
         if order.side is not Side.BUY:
             raise VenueRefused(f"{order.symbol}: a position at Binance Spot cannot be opened by selling")
+        latest = time.monotonic() + PREPARED_S
         rules = await self._rules.of(order.symbol, Priority.ENTRY)
         shaped = rules.limit(order.side, order.quantity, order.worst_price, self._under_way.get(order.symbol, 0))
-        return await self._place(order, shaped, Priority.ENTRY)
+        return await self._place(order, shaped, Priority.ENTRY, latest)
 
     async def close(self, order: Order, venue_position_id: str, instrument: Instrument) -> list[VenueReport]:
         """A market order of `order.quantity`; there is no position to name at a spot venue."""
+        latest = time.monotonic() + PREPARED_S
         rules = await self._rules.of(order.symbol, Priority.EXIT)
-        return await self._place(order, rules.market(order.quantity), Priority.EXIT)
+        return await self._place(order, rules.market(order.quantity), Priority.EXIT, latest)
 
-    async def _place(self, order: Order, shaped: Shaped, priority: Priority) -> list[VenueReport]:
+    async def _place(self, order: Order, shaped: Shaped, priority: Priority, latest: float) -> list[VenueReport]:
         params: dict[str, Value] = {
             "symbol": order.symbol,
             "side": order.side.value.upper(),
@@ -103,7 +112,7 @@ class BinanceTrading:
             params |= {"type": "LIMIT", "timeInForce": "IOC", "price": spelled(shaped.price)}
         self._under_way[order.symbol] = self._under_way.get(order.symbol, 0) + 1
         try:
-            body = await self._api.effect(api.PLACE, params, priority, lambda at: self._remember(order, at))
+            body = await self._api.effect(api.PLACE, params, priority, lambda at: self._remember(order, at, latest))
         except VenueRefused as err:
             if err.code == ENGINE_REFUSED_ORDER and DUPLICATE in str(err):
                 raise VenueUnresolved(f"Binance has an order {order.intent_id} already") from err
@@ -115,8 +124,6 @@ class BinanceTrading:
         return self._told(order, trade_codec.read(trade_codec.placed, body, "order.place"))
 
     def _told(self, order: Order, answer: trade_codec.Placed) -> list[VenueReport]:
-        if answer.fills:
-            self._rest.limits.order_filled()
         try:
             if answer.symbol != order.symbol:
                 raise Absurd(f"answer about {answer.symbol[:40]!r}")
@@ -124,7 +131,10 @@ class BinanceTrading:
         except Absurd as err:
             raise VenueUnresolved(f"Binance's answer to order.place is unusable: {err}") from err
 
-    def _remember(self, order: Order, at: Nanos) -> None:
+    def _remember(self, order: Order, at: Nanos, latest: float) -> None:
+        """Called as it is sent: how late an unknown order may still come to be is counted from here."""
+        if time.monotonic() > latest:
+            raise VenueUnavailable(f"not sent: it took more than {PREPARED_S:g} s until it could be")
         self._sent[order.intent_id] = at
         self._sent.move_to_end(order.intent_id)
         if len(self._sent) > REMEMBERED:
@@ -161,12 +171,12 @@ class BinanceTrading:
             body = await self._api.query(api.STATUS, params, Priority.EXIT)
         except VenueRefused as err:
             if err.code == UNKNOWN_ORDER:
-                return [] if now > self._no_later_than(order) else None
+                return [] if await self._never_came(order, now) else None
             if err.code == ARCHIVED:
                 return [reports.archived(order.intent_id, order.symbol, order.ts_event)]
             raise
         row = trade_codec.read(trade_codec.order_row, body, "order.status")
-        if row.symbol != order.symbol or row.clientOrderId != order.intent_id or row.status in trade_codec.WORKING:
+        if row.symbol != order.symbol or row.status in trade_codec.WORKING:
             return None
         of = reports.subject(order.intent_id, row.symbol, row.orderId)
         executed = codec.amount(row.executedQty)
@@ -177,10 +187,24 @@ class BinanceTrading:
             return [*told, end]
         return [*told, reports.unsent(of, row.updateTime)] if executed < order.quantity else told
 
+    async def _never_came(self, order: Order, now: Nanos) -> bool:
+        """Whether an order that the venue says it does not know can no longer come to be, nor is in its list."""
+        end = self._no_later_than(order)
+        if now <= end:
+            return False
+        params: dict[str, Value] = {
+            "symbol": order.symbol,
+            "startTime": (order.ts_event - BEFORE_NS) // MILLISECOND,
+            "endTime": end // MILLISECOND,
+            "limit": PAGE,
+        }
+        body = await self._api.query(api.ORDERS, params, Priority.EXIT)
+        rows = trade_codec.read(trade_codec.order_rows, body, "allOrders")
+        return len(rows) < PAGE and all(row.clientOrderId != order.intent_id for row in rows)
+
     def _no_later_than(self, order: Order) -> Nanos:
         """Venue time after which an order that the venue does not know can no longer come to be."""
-        waited = int(max(PATIENCE_S[Priority.EXIT], PATIENCE_S[Priority.ENTRY]) * SECOND)
-        sent = self._sent.get(order.intent_id) or order.ts_event + waited
+        sent = self._sent.get(order.intent_id) or order.ts_event + int(PREPARED_S * SECOND)
         return max(sent, order.ts_event) + RECV_WINDOW_MS * MILLISECOND + ENGINE_NS
 
     async def _trades_of(self, symbol: str, order_id: int) -> list[Execution]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from libs.venues.base import VenueRefused, VenueUnavailable, VenueUnresolved
-from libs.venues.binance.limits import Limits, RateLimit
+from libs.venues.binance.limits import PATIENCE_S, Limits, RateLimit
 from libs.venues.binance.outcome import outcome
 from libs.venues.budget import Priority
 
@@ -38,20 +38,13 @@ async def test_limits_are_learned_and_what_others_used_counts() -> None:
     }
 
 
-async def test_an_order_that_is_accepted_and_filled_costs_nothing() -> None:
-    limits = Limits(places_orders=True)
-    await limits.take(Priority.ENTRY, 1, order=True)
-    limits.not_weighed(1)
-    limits.order_filled()
-    assert {name: spent for name, (spent, _) in used(limits).items() if spent} == {"raw requests per 5 min": 1}
-
-
-async def test_what_does_not_fit_spends_nothing() -> None:
+async def test_what_does_not_fit_spends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(PATIENCE_S, Priority.ENTRY, 0.01)
     limits = Limits(places_orders=True)
     limits.learn([RateLimit("REQUEST_WEIGHT", "MINUTE", 1, 10)])
     await limits.take(Priority.EXIT, 10)
     with pytest.raises(VenueUnavailable, match="request weight"):
-        await limits.take(Priority.ENTRY, 5, order=True, patience_s=0.01)
+        await limits.take(Priority.ENTRY, 5, order=True)
     assert used(limits)["orders per 10 s"][0] == 0
 
 
@@ -68,7 +61,7 @@ async def test_too_many_orders_stop_orders_alone() -> None:
     assert isinstance(error, VenueUnavailable)
     await limits.take(Priority.DATA, 20)
     with pytest.raises(VenueUnavailable):
-        await limits.take(Priority.EXIT, 1, order=True, patience_s=1.0)
+        await limits.take(Priority.EXIT, 1, order=True)
 
 
 @pytest.mark.parametrize(
