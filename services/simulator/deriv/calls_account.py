@@ -33,8 +33,7 @@ def proposal_open_contract(venue: Venue, session: Session, request: Request) -> 
     if not contracts:
         session.answer(request.envelope, "proposal_open_contract", {"proposal_open_contract": {}}, parent)
     for contract in contracts:
-        followed = any(stream.contract_id == contract.contract_id for stream in session.streams.values())
-        _answer_contract(venue, session, request, contract, subscribe and not followed)
+        _answer_contract(venue, session, request, contract, subscribe and not session.follows(contract.contract_id))
 
 
 def _answer_contract(venue: Venue, session: Session, request: Request, contract: Contract, subscribe: bool) -> None:

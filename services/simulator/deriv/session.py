@@ -188,6 +188,10 @@ class Session:
         self.streams[stream.id] = stream
         return stream
 
+    def follows(self, contract_id: int) -> bool:
+        """Whether a stream of this contract is kept."""
+        return any(stream.contract_id == contract_id for stream in self.streams.values())
+
     def forget(self, stream_id: str) -> bool:
         """Drop one stream; returns whether there was one."""
         stream = self.streams.pop(stream_id, None)

@@ -240,9 +240,11 @@ class Venue:
                     if not silent:
                         session.update(stream)
                     session.forget(stream.id)
-            follows = session.follows_all_contracts
-            if contract is not None and not closed and not silent and follows is not None:
-                self.follow_contract(session, contract, follows)
+            every = session.follows_all_contracts
+            if contract is None or closed or silent or every is None:
+                continue
+            if not session.follows(contract.contract_id):  # a buy with subscribe does already
+                self.follow_contract(session, contract, every)
 
     def follow_contract(self, session: Session, contract: Contract, envelope: Body) -> Stream:
         """Start the stream of one contract and send its present state."""

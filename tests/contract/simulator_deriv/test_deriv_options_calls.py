@@ -294,6 +294,17 @@ def test_money_of_an_open_contract_is_what_v3_says(desk: Any, trader: OptionsCli
         assert mine["underlying_symbol"] == theirs["underlying"]
 
 
+def test_buy_with_subscribe_beside_the_stream_of_all_contracts_follows_once(
+    desk: Any, trader: OptionsClient, offers: Any
+) -> None:
+    trader.ask(proposal_open_contract=1, subscribe=1)
+    told = trader.ask_all(buy="1", price=10, parameters=offers["multiplier"], subscribe=1, req_id=4)
+    assert [message["msg_type"] for message in told] == ["buy", "proposal_open_contract"]
+    before = len(trader.received)
+    desk.pass_seconds(1)
+    assert [message["req_id"] for message in trader.received[before:]] == [4]
+
+
 @given(st.decimals(-100_000, 100_000, places=4))
 def test_number_as_text_is_exact_and_bare(value: Decimal) -> None:
     text = number_text(float(value))
