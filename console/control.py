@@ -97,22 +97,13 @@ def post_admin(var: Path, service: str, route: str, body: dict[str, Any]) -> dic
     Raises:
         CommandError: the service is not there, or refuses.
     """
-    return _ask_admin(var, service, route, json.dumps(body).encode())
-
-
-def get_admin(var: Path, service: str, route: str) -> dict[str, Any]:
-    """GET an admin route of a running service; raises as `post_admin`."""
-    return _ask_admin(var, service, route, None)
-
-
-def _ask_admin(var: Path, service: str, route: str, body: bytes | None) -> dict[str, Any]:
     url = runtime.read_services(var).get(service, {}).get("http")
     if not url:
         raise CommandError(f"the {service} service does not run; see `conclave status`")
     token = runtime.admin_token(var) or ""
     request = urllib.request.Request(
         f"{url}/admin/{route}",
-        data=body,
+        data=json.dumps(body).encode(),
         headers={"Authorization": f"Bearer {token}", "Content-Type": "application/json"},
     )
     try:

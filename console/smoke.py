@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console
 
 from console.context import CommandError
-from console.control import get_admin, post_admin
+from console.control import post_admin
 from libs.common.bus import NatsBus, Received
 from libs.common.settings import AccountSettings, Settings
 from libs.core.types import (
@@ -33,6 +33,7 @@ PRICE_S = 60.0
 OPEN_S = 30.0
 CLOSE_S = 90.0
 RECONCILE_S = 30.0
+AGREED = "agreed"
 FILTERS = ("md.instrument.>", "risk.verdict.>", "order.>", "fill.>", "position.>")
 
 
@@ -100,10 +101,11 @@ async def connectivity_trade(
         intent = await _approved(signal_id, witness, stop)
         opened = await _filled(intent, witness, stop, "opened", OPEN_S)
         console.print(f"  opened: {_fill_text(opened)}")
-        seen = await _reconciled(account.id, var, stop)
-        console.print(f"  seen at the venue: {seen}")
-        closed = await _close(intent, witness, var, stop)
-        console.print(f"  closed: {_fill_text(closed)}")
+        try:
+            console.print(f"  seen at the venue: {await _reconciled(account.id, var, stop)}")
+        finally:  # whatever was not seen, nothing may stay open
+            closed = await _close(intent, witness, var, stop)
+            console.print(f"  closed: {_fill_text(closed)}")
         agreed = await _reconciled(account.id, var, stop)
     finally:
         await subscription.close()
@@ -211,10 +213,10 @@ async def _reconciled(account: str, var: Path, stop: asyncio.Event) -> str:
     """Compare ledger and venue now, again until they agree."""
     end = time.monotonic() + RECONCILE_S
     while True:
-        answer: dict[str, Any] = await asyncio.to_thread(get_admin, var, "execute", "reconciliation")
+        answer: dict[str, Any] = await asyncio.to_thread(post_admin, var, "execute", "reconciliation", {})
         found = answer.get(account, {})
-        if found.get("agreed"):
-            return str(found.get("detail") or "ledger and venue agree")
+        if found.get("ledger") == AGREED:
+            return str(found.get("detail"))
         if stop.is_set() or time.monotonic() > end:
             raise SmokeFailed(f"ledger and venue do not agree on {account}: {found.get('detail', 'not compared')}")
         await asyncio.sleep(1.0)
