@@ -24,6 +24,9 @@ from libs.venues.pace import Backoff
 INBOX: Final = 10_000
 """Messages that wait for the ledger; beyond, the connection is given up and its gap made good."""
 
+TOLD: Final = 10_000
+"""Transactions that are remembered as told, so that reading the statement again repeats none."""
+
 OVERLAP_S: Final = 5
 """How much before the last message the statement is read again after a gap."""
 
@@ -41,7 +44,7 @@ class PrivateStream:
         self._backoff = Backoff(rng)
         self._inbox: asyncio.Queue[bytes | Contract] = asyncio.Queue(INBOX)
         self._subscribed: Connection | None = None
-        self._told: Recent[int, None] = Recent(INBOX)
+        self._told: Recent[int, None] = Recent(TOLD)
         self._newest = 0
         self._currency = ""
 
@@ -75,13 +78,23 @@ class PrivateStream:
     async def _serve(self, connection: Connection, sink: PrivateSink, lost: str) -> str:
         """Subscribe and stay until the connection ends; the reason why it did."""
         if self._subscribed is not connection:
-            await connection.call(self._client.codec.transactions(), priority=Priority.EXIT, on_push=self._keep)
+            await self._subscribe(connection)
             self._subscribed = connection
         await self._catch_up(connection, sink)
         await sink.resumed(lost)
         while (message := await self._next(connection)) is not None:
             await self._tell(message, sink)
         return connection.ended.result()
+
+    async def _subscribe(self, connection: Connection) -> None:
+        try:
+            await connection.call(self._client.codec.transactions(), priority=Priority.EXIT, on_push=self._keep)
+        except VenueRefused as err:
+            if err.code != "AlreadySubscribed":
+                raise
+            # The answer to an earlier attempt was lost: whose stream that is can only be told on a new connection.
+            connection.abandon("its private stream belongs to an answer that was lost")
+            raise VenueUnavailable(str(err)) from err
 
     def _keep(self, message: bytes | Contract) -> None:
         try:
