@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import suppress
 from typing import Any
 
@@ -32,6 +33,18 @@ async def open_one(
     assert filled(reports) > 0
     ledger.take(order, instrument, reports)
     return order, reports
+
+
+async def trade_again(house: House, trading: Trading, ledger: Ledger, instrument: Instrument) -> None:
+    """Orders work again, at the latest when what the venue asked us to wait for is over."""
+    end = time.monotonic() + 150.0
+    reports: list[VenueReport] = []
+    while not filled(reports):
+        assert time.monotonic() < end, "no order worked any more"
+        await asyncio.sleep(2.0)
+        order = house.entry(instrument)
+        reports = await place(trading, order, instrument)
+        ledger.take(order, instrument, reports)
 
 
 async def close_one(
@@ -177,9 +190,13 @@ async def entry_under(house: House, fault: str) -> None:
     ledger.take(order, instrument, reports)
     assert house.truth_executed() == (1 if filled(reports) else 0)
     await agree(house, trading, ledger)
-    await asyncio.sleep(2.0)
-    await open_one(house, trading, ledger, instrument)
+    await trade_again(house, trading, ledger, instrument)
     await agree(house, trading, ledger)
+
+
+def over(reports: list[VenueReport]) -> bool:
+    """Whether a position was closed."""
+    return any(report.kind in (ReportKind.FILLED, ReportKind.CLOSED) for report in reports)
 
 
 async def exit_under(house: House, fault: str) -> None:
@@ -195,12 +212,14 @@ async def exit_under(house: House, fault: str) -> None:
     house.heal()
     ledger.take(order, instrument, ended)
     await agree(house, trading, ledger)
-    if not filled(ended):
+    end = time.monotonic() + 150.0
+    while not over(ended):
+        assert time.monotonic() < end, "the position cannot be closed any more"
         await asyncio.sleep(2.0)
-        order = house.exit(order, instrument, opened, position_of(reports))
-        order = house.exit(entry, instrument, opened, position_of(reports)) if order.side is entry.side else order
-        ledger.take(order, instrument, await place(trading, order, instrument, position_of(reports)))
-        await agree(house, trading, ledger)
+        order = house.exit(order, instrument, opened, position_of(reports), side=order.side)
+        ended = await place(trading, order, instrument, position_of(reports))
+        ledger.take(order, instrument, ended)
+    await agree(house, trading, ledger)
     assert ledger.filled[entry.intent_id] > 0
     assert house.truth_positions() == set(ledger.positions)
 

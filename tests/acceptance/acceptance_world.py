@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import hashlib
 import json
 import time
@@ -236,10 +237,12 @@ class House:
         }
         return self._order(name, instrument, Action.ENTER, "entry", given | changes)
 
-    def exit(self, entry: Order, instrument: Instrument, quantity: Decimal, venue_order_id: str) -> Order:
-        """The order that ends the position of `entry`."""
-        name = stable_id("exit", entry.intent_id)[:32]
-        side = entry.side.opposite
+    def exit(
+        self, cause: Order, instrument: Instrument, quantity: Decimal, venue_order_id: str, side: Side | None = None
+    ) -> Order:
+        """The order that ends the position of the entry `cause`; with `side`, another attempt after the exit `cause`."""
+        name = stable_id("exit", cause.intent_id)[:32]
+        side = side or cause.side.opposite
         given = {
             "side": side,
             "quantity": quantity,
@@ -280,6 +283,8 @@ class House:
     @asynccontextmanager
     async def life(self) -> AsyncIterator[None]:
         """Start what is needed, and close at the end whatever was opened in between."""
+        loose: list[str] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: loose.append(_shown(context)))
         with faster(self.speed):
             self.simulator = Simulator(SimulatorOptions(seed=11, state_dir=self.folder))
             await self.simulator.start()
@@ -288,6 +293,8 @@ class House:
             finally:
                 await self.close()
                 await self.simulator.stop()
+        gc.collect()  # a future tells of an exception that nobody took when it goes
+        assert loose == [], "exceptions that nobody took"
 
     async def close(self) -> None:
         for each in self._open:
@@ -373,6 +380,10 @@ async def patiently(ask: Callable[[], Awaitable[T]], within_s: float = 120.0) ->
         except VenueUnavailable:
             assert time.monotonic() < end, f"the venue stayed out of reach for {within_s:g} s"
             await asyncio.sleep(1.0)
+
+
+def _shown(context: dict[str, Any]) -> str:
+    return f"{context['message']}: {context.get('exception')!r}"
 
 
 def filled(reports: list[VenueReport]) -> Decimal:

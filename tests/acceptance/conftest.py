@@ -11,5 +11,5 @@ HERE = Path(__file__).parent
 if str(HERE) not in sys.path:
     sys.path.append(str(HERE))
 
-for module in ("market", "orders", "private", "hostile", "world", "ledger"):
+for module in ("cases", "market", "orders", "private", "hostile", "world", "ledger"):
     pytest.register_assert_rewrite(f"acceptance_{module}")

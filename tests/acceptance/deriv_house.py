@@ -22,7 +22,7 @@ class DerivHouse(House):
     """`api` v3."""
 
     title = "deriv v3"
-    parts = frozenset({Part.SIMULATOR, Part.QUOTES, Part.CONTRACTS, Part.SHORT, Part.PRIVATE})
+    parts = frozenset({Part.SIMULATOR, Part.QUOTES, Part.CONTRACTS, Part.SHORT, Part.PRIVATE, Part.TRANSFERS})
     symbol, other = "1HZ100V", "R_50"
     entries, exits, histories = ("buy",), ("sell",), ("ticks_history",)
     api = "v3"
@@ -52,6 +52,12 @@ class DerivHouse(House):
             patch.setattr(limits.CallMeter, "take", counted)
             async with super().life():
                 yield
+
+    async def deposit(self) -> Decimal:
+        """Move money in from outside; the amount."""
+        amount = Decimal("12.34")
+        self.simulator.deriv.venue.move_cash(self.account, "deposit", amount)
+        return amount
 
     @property
     def urls(self) -> dict[str, str]:
@@ -100,7 +106,7 @@ class DerivHouse(House):
         return len(self.account.contracts)
 
     def truth_executions(self) -> int:
-        return len(self.account.statement)
+        return sum(entry.action in ("buy", "sell") for entry in self.account.statement)
 
     def truth_positions(self) -> set[str]:
         return {str(contract_id) for contract_id in self.account.open}
@@ -136,3 +142,22 @@ class DerivHouse(House):
         """A limit that the market does not meet."""
         spot = self.spot(instrument.symbol)
         return spot / 2 if side is Side.BUY else spot * 2
+
+
+class DerivOptionsHouse(DerivHouse):
+    """The current Options API, on the demo account."""
+
+    title = "deriv options"
+    api = "options"
+
+    @property
+    def urls(self) -> dict[str, str]:
+        facts = self.simulator.describe()
+        return {"ws": facts["deriv_options_ws_url"], "rest": facts["deriv_options_rest_url"]}
+
+    @property
+    def credentials(self) -> Credentials:
+        return Credentials(token=self.simulator.state.token, app_id="1089")
+
+    def wrong_credentials(self) -> Credentials:
+        return Credentials(token=self.WRONG, app_id="1089")

@@ -2,36 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
-import pytest
-from acceptance_hostile import HostileCases
-from acceptance_market import HistoryCases, InstrumentCases, MarketCases
-from acceptance_orders import BudgetCases, FaultyEntryCases, FaultyExitCases, OrderCases, ResolverCases
-from acceptance_private import PrivateCases
-from deriv_house import DerivHouse
+from acceptance_cases import AcceptanceCases
+from deriv_house import DerivHouse, DerivOptionsHouse
 
 
-class TestDerivV3(
-    MarketCases,
-    HistoryCases,
-    InstrumentCases,
-    OrderCases,
-    FaultyEntryCases,
-    FaultyExitCases,
-    PrivateCases,
-    ResolverCases,
-    BudgetCases,
-    HostileCases,
-):
+class TestDerivV3(AcceptanceCases):
     """Version 3."""
 
-    @pytest.fixture
-    async def house(self, tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[DerivHouse]:
-        house = DerivHouse(tmp_path)
-        missing = set(getattr(request.function, "needs", ())) - house.parts
-        if missing:
-            pytest.skip(f"{house.title} has no {', '.join(sorted(missing))}")
-        async with house.life():
-            yield house
+    house_type = DerivHouse
+
+
+class TestDerivOptions(AcceptanceCases):
+    """The Options API."""
+
+    house_type = DerivOptionsHouse

@@ -6,6 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from acceptance_world import House
-from deriv_house import DerivHouse
+from deriv_house import DerivHouse, DerivOptionsHouse
 
-HOUSES: dict[str, Callable[[Path], House]] = {"deriv": DerivHouse}
+HOUSES: dict[str, Callable[[Path], House]] = {"deriv": DerivHouse, "deriv-options": DerivOptionsHouse}

@@ -11,9 +11,10 @@ from typing import Any
 import msgspec
 from acceptance_ledger import Ledger, held
 from acceptance_market import exact
+from acceptance_orders import over
 from acceptance_world import House, Letters, Part, Tape, filled, patiently, position_of, running
 
-from libs.core.types import Instrument, Order, ReportKind, Side, VenueReport
+from libs.core.types import Instrument, Order, Side, VenueReport
 from libs.venues.base import Trading, VenueRefused, VenueUnavailable, VenueUnresolved
 from tests.soak.mischief import draw_plan
 
@@ -44,6 +45,7 @@ class Trader:
     def __init__(self, run: Run, instrument: Instrument, rng: random.Random, count: int) -> None:
         self.run, self.instrument, self.rng, self.left = run, instrument, rng, count
         self.entry: Order | None = None
+        self.attempt: Order | None = None
         self.opened: list[VenueReport] = []
 
     async def work(self) -> None:
@@ -66,10 +68,10 @@ class Trader:
         else:
             position = position_of(self.opened)
             quantity = run.house.sellable(self.instrument, self.opened)
-            order = run.house.exit(self.entry, self.instrument, quantity, position)
-            order = msgspec.structs.replace(order, intent_id=f"{order.intent_id[:28]}{run.outcome.orders:04d}")
-            if over(await self.place(order, position)):
-                self.entry = None
+            side = self.entry.side.opposite
+            self.attempt = run.house.exit(self.attempt or self.entry, self.instrument, quantity, position, side)
+            if over(await self.place(self.attempt, position)):
+                self.entry = self.attempt = None
 
     async def place(self, order: Order, position: str = "") -> list[VenueReport]:
         run, trading = self.run, self.run.trading
@@ -194,10 +196,6 @@ class Run:
             order = self.orders[position]
             closed = await patiently(lambda position=position: self.trading.watch(position), CALM_S)  # type: ignore[misc]
             self.ledger.take(order, by_symbol[order.symbol], closed)
-
-
-def over(reports: list[VenueReport]) -> bool:
-    return any(report.kind in (ReportKind.FILLED, ReportKind.CLOSED) for report in reports)
 
 
 def _shown(balances: dict[str, Decimal]) -> str:
