@@ -47,8 +47,8 @@ class Spot:
     tick: int
     lot: int
     status: str = "TRADING"
-    filters: tuple[Mapping[str, Any], ...] = ()
-    price_range: Mapping[str, str] | None = field(default_factory=lambda: PRICE_RANGE)
+    filters: tuple[Mapping[str, Any], ...] = field(default=(), hash=False)
+    price_range: Mapping[str, str] | None = field(default_factory=PRICE_RANGE.copy, hash=False)
     stp_default: str = "EXPIRE_MAKER"
     stp_modes: tuple[str, ...] = STP_MODES
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -10,6 +12,9 @@ import pytest
 
 from services.simulator.binance.decimals import parse8
 from services.simulator.binance.hub import Hub
+
+if str(Path(__file__).parent) not in sys.path:
+    sys.path.append(str(Path(__file__).parent))  # exchange_world, the small world of the matching engine
 
 
 class KeepingHub(Hub):

@@ -31,6 +31,7 @@ class SpotExchange(Asking):
     def place(self, account: int, order: NewOrder) -> Answer:
         """Place one order."""
         owner = self._trader(account)
+        self.on_book(self._listed(order.symbol))
         with self._step() as step:
             draft = self._draft(step, owner, order)
             self._core.counts.check(account, step.now)
@@ -236,6 +237,7 @@ class SpotExchange(Asking):
         """Place an order list."""
         owner = self._trader(account)
         pair = self._feed.symbols[self._listed(new.symbol)]
+        self.on_book(new.symbol)
         with self._step() as step:
             drafts = placing.compose_legs(account, new, pair.stp_default)
             self._check(step, owner, drafts)

@@ -18,6 +18,7 @@ class Liquidity:
         self.symbol = symbol
         self.prices = Prices()
         self.followed = False
+        self.fresh = False  # the book has changed and our own orders have not met it yet
         self._feed = feed
         self._seen: int | None = None
         self._book = Book()
@@ -36,15 +37,14 @@ class Liquidity:
         if not self.followed:
             self.prices.catch_up(self._feed.trades(self.symbol, None, _SEED_TRADES))
 
-    def refresh(self) -> bool:
-        """Look at the feed's book; returns whether it is another state than before."""
+    def refresh(self) -> None:
+        """Look at the feed's book; another state of it gives back what was taken from the one before."""
         book = self._feed.depth(self.symbol)
         if book.last_id == self._seen:
-            return False
-        self._seen, self._book = book.last_id, book
+            return
+        self._seen, self._book, self.fresh = book.last_id, book, True
         self._taken = ({}, {})
         self._sorted = [None, None]
-        return True
 
     def left(self, bids: bool, price: int) -> int:
         """What is still to be had at a price."""

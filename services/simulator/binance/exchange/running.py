@@ -140,7 +140,12 @@ class Running:
 
     def on_book(self, symbol: str) -> None:
         """Follow a new state of the market's book."""
-        if self._has_orders(symbol) and self._core.market(symbol).refresh():
+        if not self._has_orders(symbol):
+            return
+        market = self._core.market(symbol)
+        market.refresh()
+        if market.fresh:
+            market.fresh = False
             with self._step() as step:
                 matching.meet_book(self._core, step, symbol)
 
