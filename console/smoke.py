@@ -12,6 +12,7 @@ from rich.console import Console
 
 from console.context import CommandError
 from console.control import post_admin
+from console.views import ledger
 from libs.common.bus import NatsBus, Received
 from libs.common.settings import AccountSettings, Settings
 from libs.core.types import (
@@ -96,6 +97,10 @@ async def connectivity_trade(
     begun = time.time_ns()
     subscription = await bus.subscribe(FILTERS, witness.take, begun - 3_600 * 10**9)
     try:
+        for left in await _left_open(bus, account.id):
+            witness.positions[left.position_id] = left
+            closed = await _close(left.position_id, witness, var, stop)
+            console.print(f"  closed what an earlier connectivity trade had left: {_fill_text(closed)}")
         instrument = await _tradable(settings, account, witness, stop)
         signal_id = await _wish(instrument, var, stop)
         intent = await _approved(signal_id, witness, stop)
@@ -128,6 +133,11 @@ async def connectivity_trade(
         )
     )
     return said
+
+
+async def _left_open(bus: NatsBus, account: str) -> list[Position]:
+    held = (await ledger(bus, "position.>", "position_id")).values()
+    return [p for p in held if isinstance(p, Position) and p.is_open and p.strategy == SMOKE and p.account == account]
 
 
 async def _tradable(settings: Settings, account: AccountSettings, witness: Witness, stop: asyncio.Event) -> Instrument:
