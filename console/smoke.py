@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -114,10 +115,10 @@ async def connectivity_trade(
         agreed = await _reconciled(account.id, var, stop)
     finally:
         await subscription.close()
-    result = sum(f.realised for f in witness.fills if f.position_id == intent)
+    result = sum((f.realised for f in witness.fills if f.position_id == intent), Decimal(0))
     said = (
-        f"{account.id}: {instrument.symbol} opened at {opened.price}, closed at {closed.price}, "
-        f"result {result} {closed.currency}; {agreed}"
+        f"{account.id}: {instrument.symbol} opened at {opened.price.normalize():f}, closed at "
+        f"{closed.price.normalize():f}, result {result:.4f} {closed.currency}; {agreed}"
     )
     now = time.time_ns()
     await bus.publish_durable(
@@ -211,7 +212,8 @@ async def _close(intent: str, witness: Witness, var: Path, stop: asyncio.Event) 
         body = {"scope": SMOKE, "reason": "the connectivity trade was seen"}
         await asyncio.to_thread(post_admin, var, "risk", "flatten", body)
         if await witness.until(lambda: not witness.positions[intent].is_open, 10.0, stop):
-            return next(f for f in reversed(witness.fills) if f.position_id == intent)
+            # What is left below the instrument's step is written off at no price: that is no execution.
+            return next(f for f in reversed(witness.fills) if f.position_id == intent and f.price)
     held = witness.positions[intent]
     raise SmokeFailed(
         f"{held.account} still holds {held.quantity} {held.symbol} of the connectivity trade "
@@ -233,6 +235,4 @@ async def _reconciled(account: str, var: Path, stop: asyncio.Event) -> str:
 
 
 def _fill_text(fill: Fill) -> str:
-    return (
-        f"{fill.side.value} {fill.quantity.normalize():f} {fill.symbol} at {fill.price}, fee {fill.fee} {fill.currency}"
-    )
+    return f"{fill.side.value} {fill.quantity.normalize():f} {fill.symbol} at {fill.price.normalize():f}, fee {fill.fee:.4f} {fill.currency}"
