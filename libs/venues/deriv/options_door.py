@@ -69,7 +69,7 @@ class OptionsDoor:
             self._account_id = self._choose((await self._ask("GET", "/accounts", _Accounts)).data)
         answer = await self._ask("POST", f"/accounts/{quote(self._account_id, safe='')}/otp", _PasswordAnswer)
         address: str = answer.data.url
-        if urlsplit(address).scheme not in ("ws", "wss"):
+        if not _is_socket(address):
             raise VenueUnavailable("Deriv's one-time password came without an address to connect to; try again")
         return address
 
@@ -148,6 +148,14 @@ class OptionsDoor:
         if self._session is not None:
             await self._session.close()
             self._session = None
+
+
+def _is_socket(address: str) -> bool:
+    try:
+        parts = urlsplit(address)
+        return parts.scheme in ("ws", "wss") and bool(parts.hostname)
+    except ValueError:
+        return False
 
 
 def _named(accounts: list[_Account]) -> str:

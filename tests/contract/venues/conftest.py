@@ -108,7 +108,7 @@ class FakeDeriv(FakeVenue):
         self.answers: dict[str, Callable[[dict[str, Any]], dict[str, Any] | None]] = {}
         self.calls: list[dict[str, Any]] = []
         self.closed: set[str] = {"frxEURUSD"}
-        self.opened = 0
+        self.paths: list[str] = []
         self._server: Any = None
 
     def seq(self, second: int) -> int:
@@ -175,7 +175,7 @@ class FakeDeriv(FakeVenue):
 
     async def _serve(self, ws: ServerConnection) -> None:
         self.connections[ws] = {}
-        self.opened += 1
+        self.paths.append(ws.request.path if ws.request is not None else "")
         try:
             async for text in ws:
                 request = json.loads(text)
@@ -190,11 +190,18 @@ class FakeDeriv(FakeVenue):
 
     def _answer(self, ws: ServerConnection, request: dict[str, Any]) -> dict[str, Any] | None:
         name = next(iter(request))
+        is_options = "/options/" in (ws.request.path if ws.request is not None else "")
+        if is_options and "symbol" in request:
+            return refusal(name, "InputValidationFailed", "Properties not allowed: symbol.")
+        if is_options and name in ("authorize", "website_status"):
+            return refusal(name, "UnrecognisedRequest", "Unrecognised request.")
         if name in self.answers:
             return self.answers[name](request)
         plain = getattr(self, f"_{name}", None)
         if name == "ticks":
             return self._ticks(ws, request)
+        if name == "active_symbols" and is_options:
+            return {"msg_type": name, name: [options_row(row) for row in self._active_symbols(request)[name]]}
         if plain is None:
             return refusal(name, "UnrecognisedRequest", "Unrecognised request.")
         answer: dict[str, Any] = plain(request)
@@ -264,6 +271,13 @@ class FakeDeriv(FakeVenue):
         times = list(range(start, end + 1))[-request["count"] :]
         history = {"times": times, "prices": [self.price(second) for second in times]}
         return {"msg_type": "history", "history": history, "pip_size": 2}
+
+
+def options_row(row: dict[str, Any]) -> dict[str, Any]:
+    """A listed symbol as the Options API words it."""
+    kept = {name: row[name] for name in ("market", "submarket", "exchange_is_open", "is_trading_suspended")}
+    named = {"underlying_symbol": row["symbol"], "underlying_symbol_name": row["display_name"]}
+    return kept | named | {"pip_size": row["pip"], "subgroup": "none", "trade_count": 0}
 
 
 class FakeDerivDoor:

@@ -418,7 +418,7 @@ async def test_a_session_that_ended_is_renewed_and_the_order_placed_once(desk: D
     await trading.submit(order(), INSTRUMENT)
     assert len(desk.bought) == 1
     assert desk.count("buy") == 2
-    assert desk.venue.opened == 2
+    assert len(desk.venue.paths) == 2
 
 
 async def test_after_a_rate_limit_the_bucket_is_silent_for_a_while(desk: Desk, trading: Trading) -> None:

@@ -230,6 +230,15 @@ class TestDerivMarketData(MarketDataContract):
         await adapter.aclose()
 
 
+class TestDerivOptionsMarketData(TestDerivMarketData):
+    @pytest.fixture
+    async def adapter(self, venue: Any) -> AsyncIterator[MarketData]:
+        url = f"ws://127.0.0.1:{venue.port}/trading/v1/options/ws"
+        adapter = make_market_data("deriv", api="options", endpoints={"ws": url})
+        yield adapter
+        await adapter.aclose()
+
+
 class TestBinanceMarketData(MarketDataContract):
     @pytest.fixture
     def venue(self, fake_binance: Any) -> Any:
