@@ -235,4 +235,5 @@ async def _reconciled(account: str, var: Path, stop: asyncio.Event) -> str:
 
 
 def _fill_text(fill: Fill) -> str:
-    return f"{fill.side.value} {fill.quantity.normalize():f} {fill.symbol} at {fill.price.normalize():f}, fee {fill.fee:.4f} {fill.currency}"
+    what = f"{fill.side.value} {fill.quantity.normalize():f} {fill.symbol} at {fill.price.normalize():f}"
+    return f"{what}, fee {fill.fee:.4f} {fill.currency}"
