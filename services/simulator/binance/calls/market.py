@@ -174,6 +174,7 @@ CALLS: Final = (
         answer=trades,
     ),
     Call(
+        ws="blockTrades.historical",
         rest="GET /api/v3/historicalBlockTrades",
         weight=25,
         params=(_symbol, _limit, _from_id),

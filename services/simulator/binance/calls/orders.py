@@ -48,6 +48,8 @@ _LEG: Final[tuple[tuple[str, str, Kind], ...]] = (
     ("pegOffsetValue", "peg_offset_value", integer),
 )
 
+_STOPS: Final = ("stopPrice", "trailingDelta")
+
 ORDER: Final[tuple[Param, ...]] = (
     need("symbol"),
     need("side", side),
@@ -59,6 +61,10 @@ ORDER: Final[tuple[Param, ...]] = (
     may("newOrderRespType", response_type),
     may("selfTradePreventionMode", stp_mode),
 )
+
+
+_NOT_SMART: Final = ("quoteOrderQty", *_STOPS, "pegPriceType", "pegOffsetType", "pegOffsetValue")
+SMART: Final[tuple[Param, ...]] = tuple(param for param in ORDER if param.name not in _NOT_SMART)
 
 
 def read_order(p: Params) -> NewOrder:
@@ -80,9 +86,9 @@ def _name(prefix: str, name: str) -> str:
     return prefix + name[0].upper() + name[1:] if prefix else name
 
 
-def _leg_params(prefix: str) -> list[Param]:
+def _leg_params(prefix: str, *, stops: bool = True) -> list[Param]:
     params = [need(_name(prefix, "type"), order_type), may(_name(prefix, "clientOrderId"), client_id)]
-    params += [may(_name(prefix, name), kind) for name, _, kind in _LEG]
+    params += [may(_name(prefix, name), kind) for name, _, kind in _LEG if stops or name not in _STOPS]
     return params
 
 
@@ -93,7 +99,7 @@ _LIST_HEAD: Final[tuple[Param, ...]] = (
     may("newOrderRespType", response_type),
     may("selfTradePreventionMode", stp_mode),
 )
-_WORKING: Final = [need("workingSide", side), need("workingQuantity", decimal), *_leg_params("working")]
+_WORKING: Final = [need("workingSide", side), need("workingQuantity", decimal), *_leg_params("working", stops=False)]
 _PENDING: Final = [need("pendingSide", side)]
 _PENDING_SIZED: Final = [*_PENDING, need("pendingQuantity", decimal)]
 _PENDING_PAIR: Final = [*_leg_params("pendingAbove"), *_leg_params("pendingBelow")]

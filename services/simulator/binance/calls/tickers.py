@@ -11,7 +11,6 @@ from services.simulator.binance.calls.market import check_status, status, status
 from services.simulator.binance.calls.params import (
     Param,
     Params,
-    bad_combination,
     invalid,
     may,
     need,
@@ -159,8 +158,6 @@ async def average_price(venue: Venue, account: int, p: Params) -> Any:
 
 
 def execution_rules(venue: Venue, account: int, p: Params) -> Any:
-    if "symbolStatus" in p and ("symbol" in p or "symbols" in p):
-        raise bad_combination()
     wanted = [p["symbol"]] if "symbol" in p else p.get("symbols", list(venue.feed.symbols))
     rows = [venue.known(symbol) for symbol in wanted]
     if "symbolStatus" in p:
@@ -169,7 +166,7 @@ def execution_rules(venue: Venue, account: int, p: Params) -> Any:
 
 
 def reference_price(venue: Venue, account: int, p: Params) -> Any:
-    return venue.exchange.reference_price(check_status(venue, p))
+    return venue.exchange.reference_price(venue.known(p["symbol"]))
 
 
 def reference_calculation(venue: Venue, account: int, p: Params) -> Any:
@@ -253,14 +250,14 @@ CALLS: Final = (
         rest="GET /api/v3/executionRules",
         weight=_rules_weight,
         params=_symbols,
-        exclusive=_exclusive,
+        exclusive=(("symbol", "symbols", "symbolStatus"),),
         answer=execution_rules,
     ),
     Call(
         ws="referencePrice",
         rest="GET /api/v3/referencePrice",
         weight=2,
-        params=(need("symbol"), may("symbolStatus", status)),
+        params=(need("symbol"),),
         answer=reference_price,
     ),
     Call(

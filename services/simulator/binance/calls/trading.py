@@ -8,6 +8,7 @@ from services.simulator.binance.calls.orders import (
     LISTS,
     OLD_OCO,
     ORDER,
+    SMART,
     read_list,
     read_old_oco,
     read_order,
@@ -233,6 +234,10 @@ def _trades_weight(p: Params) -> int:
     return 5 if "orderId" in p else 20
 
 
+def _prevented_weight(p: Params) -> int:
+    return 2 if "preventedMatchId" in p else 20
+
+
 def _open_weight(p: Params) -> int:
     return 6 if "symbol" in p else 80
 
@@ -275,8 +280,10 @@ CALLS: Final = (
         may("listClientOrderId", client_id),
         _new_client,
     ),
-    _write("POST /api/v3/sor/order", "sor.order.place", smart_order, *ORDER, orders=True),
-    _write("POST /api/v3/sor/order/test", "sor.order.test", smart_order, *ORDER),
+    _write("POST /api/v3/sor/order", "sor.order.place", smart_order, *SMART, orders=True),
+    _write(
+        "POST /api/v3/sor/order/test", "sor.order.test", smart_order, *SMART, may("computeCommissionRates", boolean)
+    ),
     _ask("GET /api/v3/order", "order.status", 4, order, _symbol, _order_id, _client),
     _ask("GET /api/v3/openOrders", "openOrders.status", _open_weight, open_orders, may("symbol")),
     _ask("GET /api/v3/allOrders", "allOrders", 20, all_orders, _symbol, _order_id, _start, _end, _limit),
@@ -302,7 +309,7 @@ CALLS: Final = (
     _ask(
         "GET /api/v3/myPreventedMatches",
         "myPreventedMatches",
-        20,
+        _prevented_weight,
         prevented_matches,
         _symbol,
         may("preventedMatchId", integer),
