@@ -20,6 +20,9 @@ NO_LIMIT: Final = Decimal("Infinity")
 FINEST: Final = 30
 """Digits after the point that an amount can have."""
 
+DRIFT: Final = Decimal("0.01")
+"""How far the average price may have moved since it was asked for."""
+
 _EXACT: Final = Context(prec=4 * FINEST)
 
 
@@ -87,11 +90,15 @@ class Rules:
             price = _up(max([worst, *(low for _, low, _ in bands)]), self._tick)
         for row, low, high in bands:
             if not low <= price <= high or price <= 0:
-                raise self._refusal(row, f"no price for a {side.value} at {worst:f} or better is allowed")
+                raise self._refusal(row, f"no price for a {side.value} at {spelled(worst)} or better is allowed")
         return price
 
     def _band(self, row: Filter, side: Side) -> tuple[Decimal, Decimal]:
-        """Lowest and highest price that the filter lets through; a bound of 0 is none."""
+        """Lowest and highest price that the filter lets through; a bound of 0 is none.
+
+        The venue's reference is a little newer than ours: the bound that a price may be moved to is drawn in by
+        DRIFT, the one that refuses it is let out.
+        """
         if row.filterType == "PRICE_FILTER":
             return row.minPrice, row.maxPrice or NO_LIMIT
         if not self.reference:
@@ -101,7 +108,8 @@ class Rules:
             buys = side is Side.BUY
             down = row.bidMultiplierDown if buys else row.askMultiplierDown
             up = row.bidMultiplierUp if buys else row.askMultiplierUp
-        return _EXACT.multiply(self.reference, down), _EXACT.multiply(self.reference, up) if up else NO_LIMIT
+        reference = _EXACT.multiply(self.reference, 1 - side.sign * DRIFT)
+        return _EXACT.multiply(reference, down), _EXACT.multiply(reference, up) if up else NO_LIMIT
 
     def _on_lots(self, lots: list[Filter], quantity: Decimal) -> Decimal:
         """The largest quantity on every grid, not above `quantity` nor the most of one order."""

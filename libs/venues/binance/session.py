@@ -29,7 +29,10 @@ LINGER_S: Final = 1.0
 """How long a connection that was replaced may still deliver what was on its way."""
 
 CLOCK_S: Final = 60.0
-"""Between two questions for the venue's clock; crystals part by 6 ms meanwhile."""
+"""In a minute crystals part by 6 ms."""
+
+SIMULATED_CLOCK_S: Final = 1.0
+"""The clock of a recording may run many times faster than ours."""
 
 ENTER_WEIGHT: Final = 2
 """Of connecting, and of logging on or subscribing."""
@@ -50,7 +53,11 @@ class Session:
         on_event: EventHandler,
         on_gap: GapHandler,
         rng: random.Random,
+        *,
+        clock_s: float = CLOCK_S,
     ) -> None:
+        """`clock_s`: between two questions for the venue's clock."""
+        self._clock_s = clock_s
         self._rest, self._limits = rest, rest.limits
         self._ws_url, self._signer = ws_url, signer
         self._on_event, self._on_gap = on_event, on_gap
@@ -166,7 +173,7 @@ class Session:
 
     async def know_time(self) -> None:
         """Ask by REST where the venue's clock was never or long ago asked for; raises as `time`."""
-        if time.monotonic() - self._clock_at > 2 * CLOCK_S:
+        if time.monotonic() - self._clock_at > 2 * self._clock_s:
             await self._ask_time_by_rest(Priority.EXIT)
 
     async def keep_clock(self) -> None:
@@ -177,7 +184,7 @@ class Session:
             except VenueError:
                 await asyncio.sleep(1.0)
             else:
-                await asyncio.sleep(CLOCK_S)
+                await asyncio.sleep(self._clock_s)
 
     async def _ask_time(self, connection: ApiConnection, priority: Priority) -> Nanos:
         await self._limits.take(priority, 1)

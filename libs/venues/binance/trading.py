@@ -27,7 +27,7 @@ from libs.venues.binance.limits import Limits
 from libs.venues.binance.reports import Execution
 from libs.venues.binance.rest import BinanceRest
 from libs.venues.binance.rulebook import Rulebook
-from libs.venues.binance.session import RECV_WINDOW_MS, Session
+from libs.venues.binance.session import CLOCK_S, RECV_WINDOW_MS, SIMULATED_CLOCK_S, Session
 from libs.venues.binance.signing import Value, signer_of
 from libs.venues.binance.user_stream import UserStream
 from libs.venues.budget import Budget, Priority
@@ -70,12 +70,21 @@ class BinanceTrading:
         simulator: bool = False,
         rng: random.Random | None = None,
     ) -> None:
+        """`urls`: rest and ws_api. `currency`: the asset that is the account's cash. `simulator`: time may run fast."""
         rng = rng or random.Random()
         signer = signer_of(credentials)
         self._currency = currency
         self._rest = BinanceRest(urls["rest"], Limits(places_orders=True))
         self._stream = UserStream(self._trades_of, rng)
-        self._session = Session(self._rest, urls["ws_api"], signer, self._stream.on_event, self._stream.on_gap, rng)
+        self._session = Session(
+            self._rest,
+            urls["ws_api"],
+            signer,
+            self._stream.on_event,
+            self._stream.on_gap,
+            rng,
+            clock_s=SIMULATED_CLOCK_S if simulator else CLOCK_S,
+        )
         self._api = SignedApi(self._rest, self._session, signer)
         self._rules = Rulebook(self._rest)
         self._sent: OrderedDict[str, Nanos] = OrderedDict()
