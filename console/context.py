@@ -86,12 +86,13 @@ def running_var() -> Path:
     var = base_var()
     for candidate in (var, var / DEMO):
         facts = runtime.read_stack(candidate)
-        if facts and _alive(int(facts.get("pid", 0))):
+        if facts and is_alive(int(facts.get("pid", 0))):
             return candidate
     raise CommandError("no stack runs here; start one with `conclave up` or `make demo`")
 
 
-def _alive(pid: int) -> bool:
+def is_alive(pid: int) -> bool:
+    """Whether there is such a process."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -14,7 +15,7 @@ import msgspec
 from rich.console import Console
 from rich.progress import Progress
 
-from console.context import ROOT, CommandError, default_config
+from console.context import ROOT, CommandError, default_config, is_alive
 from console.dashboard import make_console
 from console.views import table
 from libs.common import runtime
@@ -50,7 +51,9 @@ async def run_discover(config: Path | None, venues: list[str], symbols: list[str
 @asynccontextmanager
 async def _addresses(venues: list[VenueSettings], var: Path) -> AsyncIterator[dict[str, dict[str, str]]]:
     """Overrides of each venue's addresses; a simulator of our own where one is wanted and none runs."""
-    urls = {v.name: runtime.venue_urls(var, v.name, v.endpoint, v.urls, v.api) for v in venues}
+    # What a simulator that has ended said of itself leads nowhere.
+    runs = is_alive(int(runtime.read_simulator(var).get("pid", os.getpid())))
+    urls = {v.name: runtime.venue_urls(var, v.name, v.endpoint, v.urls, v.api) if runs else v.urls for v in venues}
     if all(venue.endpoint != "simulator" or urls[venue.name] for venue in venues):
         yield urls
         return

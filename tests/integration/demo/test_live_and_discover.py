@@ -1,4 +1,4 @@
-"""`live` asks for consent, proves the way with the smallest trade and trades nothing without evidence; `discover` looks."""
+"""`live` asks for consent, proves the way with the smallest trade, trades on evidence alone; `discover` looks."""
 
 from __future__ import annotations
 
