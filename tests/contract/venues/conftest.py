@@ -109,6 +109,8 @@ class FakeDeriv(FakeVenue):
         self.calls: list[dict[str, Any]] = []
         self.closed: set[str] = {"frxEURUSD"}
         self.paths: list[str] = []
+        self.noise: list[str | bytes] = []
+        self.copies = 1
         self._server: Any = None
 
     def seq(self, second: int) -> int:
@@ -181,8 +183,11 @@ class FakeDeriv(FakeVenue):
                 request = json.loads(text)
                 self.calls.append(request)
                 answer = self._answer(ws, request)
+                for noise in self.noise:
+                    await ws.send(noise)
                 if answer is not None:
-                    await ws.send(json.dumps({"echo_req": request, "req_id": request.get("req_id")} | answer))
+                    for _ in range(self.copies):
+                        await ws.send(json.dumps({"echo_req": request, "req_id": request.get("req_id")} | answer))
         except ConnectionClosed:
             pass
         finally:
