@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from services.simulator.clock import NANOSECONDS
 from services.simulator.deriv import offerings, proposals, quotes
+from services.simulator.deriv import trading_times as times
 from services.simulator.deriv.errors import ApiError
 from services.simulator.deriv.limits import MAX_PROPOSAL_STREAMS
 from services.simulator.deriv.market import MAX_POINTS, Feed
@@ -51,6 +52,8 @@ def active_symbols(venue: Venue, session: Session, request: Request) -> None:
 def contracts_for(venue: Venue, session: Session, request: Request) -> None:
     """Answer what may be bought on a symbol."""
     feed = _feed(venue, request.arguments["contracts_for"])
+    if feed.symbol.suspended:
+        raise ApiError("OfferingsInvalidSymbol", f"Trading is not offered for {feed.symbol.name}.")
     session.answer(request.envelope, "contracts_for", {"contracts_for": offerings.contracts_for(feed)})
 
 
@@ -61,7 +64,7 @@ def trading_times(venue: Venue, session: Session, request: Request) -> None:
         day = datetime.fromtimestamp(venue.now(), UTC) if asked == "today" else datetime.strptime(asked, "%Y-%m-%d")
     except ValueError:
         raise ApiError("InvalidDateFormat", f"Date {asked} is invalid.") from None
-    body = {"trading_times": offerings.trading_times(day.date())}
+    body = {"trading_times": times.trading_times(day.date())}
     session.answer(request.envelope, "trading_times", body)
 
 
@@ -86,6 +89,7 @@ def ticks(venue: Venue, session: Session, request: Request) -> None:
 
 def _one_tick(venue: Venue, session: Session, request: Request, symbol: str) -> None:
     feed = _feed(venue, symbol)
+    quotes.check_open(feed.symbol, venue.now())
     if "subscribe" in request.arguments:
         stream = _tick_stream(venue, session, request, feed, ("ticks", symbol))
         session.update(stream)
@@ -123,7 +127,10 @@ def _tick_stream(venue: Venue, session: Session, request: Request, feed: Feed, k
 
 
 def ticks_history(venue: Venue, session: Session, request: Request) -> None:
-    """Answer past ticks or candles; with subscribe, ticks or the growing candle follow."""
+    """Answer past ticks or candles; with subscribe, ticks or the growing candle follow.
+
+    With adjust_start_time a window that ends while the market is closed is moved back to when it closed.
+    """
     arguments = request.arguments
     feed = _feed(venue, arguments["ticks_history"])
     present = venue.market.present
@@ -131,6 +138,11 @@ def ticks_history(venue: Venue, session: Session, request: Request) -> None:
     start = arguments.get("start")
     if start is not None and start > end:
         raise ApiError("InvalidStartEnd", f"Start time {start} must be before end time {end}")
+    if "subscribe" in arguments:
+        quotes.check_open(feed.symbol, venue.now())
+    if "adjust_start_time" in arguments:
+        closed = min(end, present) - feed.symbol.hours.last_open(min(end, present))
+        end, start = end - closed, None if start is None else start - closed
     count = min(arguments.get("count", DEFAULT_COUNT), MAX_POINTS)
     if count <= 0:
         count = DEFAULT_COUNT

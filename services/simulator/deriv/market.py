@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from services.simulator.deriv.hours import WEEK_SECS, Grid
 from services.simulator.deriv.processes import PricePath, price_path
 from services.simulator.deriv.symbols import SYMBOLS, Symbol
 
@@ -38,38 +39,37 @@ class Feed:
     def __init__(self, symbol: Symbol, path: PricePath, first_epoch: int) -> None:
         self.symbol = symbol
         self._path = path
-        self._first_epoch = first_epoch + -first_epoch % symbol.period_secs
-        self.present = self._first_epoch
+        self._grid = Grid(symbol.period_secs, symbol.hours)
+        self._first = self._grid.index_at(first_epoch - 1) + 1
+        self.present = self._grid.epoch_of(self._first)
 
     def last(self) -> Tick:
         """Return the newest tick."""
-        return self.at(self.symbol.last_epoch(self.present))
+        return self.at(self.present)
 
     def at(self, epoch: int) -> Tick:
-        """Return the tick of one second of the grid."""
-        index = epoch // self.symbol.period_secs
-        return Tick(epoch, float(self._path.prices(index, index)[0]))
+        """Return the newest tick not after a second."""
+        index = self._grid.index_at(epoch)
+        return Tick(self._grid.epoch_of(index), float(self._path.prices(index, index)[0]))
 
     def is_tick(self, epoch: int) -> bool:
         """Whether the symbol ticks in a second."""
-        return self.symbol.last_epoch(epoch) == epoch
+        return self._grid.is_tick(epoch)
 
     def epoch_back(self, epoch: int, ticks: int) -> int:
         """Return the second of the tick `ticks` before the newest one not after `epoch`."""
-        return self.symbol.last_epoch(epoch) - ticks * self.symbol.period_secs
+        return self._grid.epoch_of(self._grid.index_at(epoch) - ticks)
 
     def between(self, start: int, end: int) -> Iterator[Tick]:
         """Yield the ticks with start <= epoch <= end, up to the present."""
-        times, prices = self._slice(start, end)
+        times, prices = self._slice(*self._indices(start, end))
         for epoch, price in zip(times.tolist(), prices.tolist(), strict=True):
             yield Tick(epoch, price)
 
     def history(self, start: int | None, end: int, count: int) -> tuple[list[int], list[float]]:
         """Return the newest `count` ticks not after `end` and not before `start`: times and prices."""
-        period = self.symbol.period_secs
-        end = self._end(end)
-        earliest = self.symbol.last_epoch(end) - (count - 1) * period
-        times, prices = self._slice(max(earliest, start or 0), end)
+        first, last = self._indices(start or 0, self._end(end))
+        times, prices = self._slice(max(first, last - count + 1), last)
         return times.tolist(), prices.tolist()
 
     def candles(self, start: int | None, end: int, count: int, granularity_secs: int) -> list[Candle]:
@@ -77,13 +77,16 @@ class Feed:
         end = self._end(end)
         last_open = end - end % granularity_secs
         first_open = last_open - (count - 1) * granularity_secs
+        if not self.symbol.hours.always:  # closed times have no candles: look further back
+            first_open = last_open - int(count * granularity_secs / self.symbol.hours.open_fraction) - WEEK_SECS
         if start is not None:
             first_open = max(first_open, start - start % granularity_secs)
-        times, prices = self._slice(first_open, end)
+        times, prices = self._slice(*self._indices(first_open, end))
         if not times.size:
             return []
         opens = times - times % granularity_secs
-        edges = np.flatnonzero(np.diff(opens, prepend=opens[0] - 1))
+        edges = np.flatnonzero(np.diff(opens, prepend=opens[0] - 1))[-count:]
+        times, prices, opens, edges = (times[edges[0] :], prices[edges[0] :], opens[edges[0] :], edges - edges[0])
         closes = np.append(edges[1:], times.size) - 1
         columns = (
             opens[edges],
@@ -96,13 +99,15 @@ class Feed:
 
     def _end(self, end: int) -> int:
         # Before the oldest tick the real venue silently answers with the latest data: clients must check the times.
-        return self.present if end < self._first_epoch else min(end, self.present)
+        oldest = self._grid.epoch_of(self._first)
+        return self.present if end < oldest else min(end, self.present)
 
-    def _slice(self, start: int, end: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        period = self.symbol.period_secs
-        first = max(start + -start % period, self._first_epoch) // period
-        last = min(end, self.present) // period
-        return np.arange(first, last + 1, dtype=np.int64) * period, self._path.prices(first, last)
+    def _indices(self, start: int, end: int) -> tuple[int, int]:
+        first = max(self._grid.index_at(start - 1) + 1, self._first)
+        return first, self._grid.index_at(min(end, self.present))
+
+    def _slice(self, first: int, last: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        return self._grid.epochs(first, last), self._path.prices(first, last)
 
 
 class Market:
@@ -124,6 +129,6 @@ class Market:
         ticked = []
         for feed in self.feeds.values():
             feed.present = self.present
-            if epoch % feed.symbol.period_secs == 0:
+            if feed.is_tick(epoch):
                 ticked.append(feed)
         return ticked

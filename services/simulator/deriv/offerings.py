@@ -2,36 +2,36 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Any, Final
 
+from services.simulator.deriv.hours import DAY_SECS
+from services.simulator.deriv.laws import DailyReset
 from services.simulator.deriv.limits import OUTCOME, PRICING, Quota
 from services.simulator.deriv.market import Feed, Market
-from services.simulator.deriv.quotes import CANCELLATIONS, GROWTH_RATES
+from services.simulator.deriv.quotes import CANCELLATIONS, GROWTH_RATES, MAX_DAYS
 from services.simulator.deriv.symbols import SYMBOLS, Offer, Symbol
-from services.simulator.deriv.terms import DAY_SECS
-
-_PLACE: Final = {"market": "synthetic_index", "submarket": "random_index"}
 
 
 def active_symbols(market: Market, full: bool) -> list[dict[str, Any]]:
     """Return the rows of `active_symbols`; `full` adds the present spot and its age."""
     rows = []
     for order, symbol in enumerate(SYMBOLS.values()):
+        place = symbol.place
         row: dict[str, Any] = {
             "allow_forward_starting": 0,
             "display_name": symbol.display_name,
             "display_order": order,
-            "exchange_is_open": 1,
-            "is_trading_suspended": 0,
-            **_PLACE,
-            "market_display_name": "Derived",
+            "exchange_is_open": int(symbol.hours.is_open(market.present)),
+            "is_trading_suspended": int(symbol.suspended),
+            "market": place.market,
+            "market_display_name": place.market_name,
             "pip": float(symbol.pip),
-            "subgroup": "synthetics",
-            "subgroup_display_name": "Synthetics",
-            "submarket_display_name": "Continuous Indices",
+            "subgroup": place.subgroup,
+            "subgroup_display_name": place.subgroup_name,
+            "submarket": place.submarket,
+            "submarket_display_name": place.submarket_name,
             "symbol": symbol.name,
-            "symbol_type": "stockindex",
+            "symbol_type": place.symbol_type,
         }
         if full:
             row.update(_spot(market.feeds[symbol.name]))
@@ -40,28 +40,28 @@ def active_symbols(market: Market, full: bool) -> list[dict[str, Any]]:
 
 
 def _spot(feed: Feed) -> dict[str, Any]:
-    last = feed.last()
-    day_ago = feed.at(feed.symbol.last_epoch(feed.present - DAY_SECS))
+    last, day_ago = feed.last(), feed.at(feed.present - DAY_SECS)
     return {
         "spot": last.quote,
         "spot_time": str(last.epoch),
         "spot_age": str(feed.present - last.epoch),
         "spot_percentage_change": f"{100 * (last.quote / day_ago.quote - 1):.2f}",
         "delay_amount": 0,
-        "exchange_name": "RANDOM",
+        "exchange_name": feed.symbol.place.exchange,
         "intraday_interval_minutes": 1,
         "quoted_currency_symbol": "",
     }
 
 
 def contracts_for(feed: Feed) -> dict[str, Any]:
-    """Return the value of `contracts_for`: what may be bought on a symbol, and the types that may not."""
+    """Return the value of `contracts_for`: what may be bought on a symbol, nothing where it is suspended."""
     symbol = feed.symbol
-    available = [row for offer in Offer if offer in symbol.offers for row in _ROWS[offer](feed)]
+    opens, closes = symbol.hours.session_at(feed.present)
+    available = [row for offer, rows in _ROWS.items() if offer in symbol.offers for row in rows(feed)]
     return {
         "available": available,
-        "open": feed.present - feed.present % DAY_SECS,
-        "close": feed.present - feed.present % DAY_SECS + DAY_SECS - 1,
+        "open": opens,
+        "close": closes,
         "feed_license": "realtime",
         "hit_count": len(available),
         "spot": feed.last().quote,
@@ -70,7 +70,8 @@ def contracts_for(feed: Feed) -> dict[str, Any]:
 
 def _row(symbol: Symbol, contract_type: str, category: str, shown: str, **more: Any) -> dict[str, Any]:
     return {
-        **_PLACE,
+        "market": symbol.place.market,
+        "submarket": symbol.place.submarket,
         "barriers": 0,
         "barrier_category": "euro_atm",
         "contract_category": category,
@@ -78,7 +79,7 @@ def _row(symbol: Symbol, contract_type: str, category: str, shown: str, **more: 
         "contract_display": shown,
         "contract_type": contract_type,
         "default_stake": 10,
-        "exchange_name": "RANDOM",
+        "exchange_name": symbol.place.exchange,
         "start_type": "spot",
         "underlying_symbol": symbol.name,
         **more,
@@ -101,22 +102,45 @@ def _timed(symbol: Symbol) -> dict[str, str]:
     return {"expiry_type": "intraday", "min_contract_duration": shortest, "max_contract_duration": "1d"}
 
 
+def _daily(symbol: Symbol) -> list[dict[str, str]]:
+    """The lengths in days a symbol offers: none where every day begins anew."""
+    if isinstance(symbol.law, DailyReset):
+        return []
+    return [{"expiry_type": "daily", "min_contract_duration": "1d", "max_contract_duration": f"{MAX_DAYS}d"}]
+
+
 def _rise_fall(feed: Feed) -> list[dict[str, Any]]:
-    symbol = feed.symbol
+    return _rises_and_falls(feed.symbol, [_timed(feed.symbol), *_daily(feed.symbol)])
+
+
+def _rise_fall_ticks(feed: Feed) -> list[dict[str, Any]]:
+    return _rises_and_falls(feed.symbol, [_BY_TICKS])
+
+
+def _rises_and_falls(symbol: Symbol, lengths: list[dict[str, str]]) -> list[dict[str, Any]]:
     return [
         _row(symbol, kind + suffix, category, shown, sentiment=sentiment, **length)
         for kind, shown, _, sentiment in _SIDES
         for suffix, category in (("", "callput"), ("E", "callputequal"))
-        for length in (_BY_TICKS, _timed(symbol))
+        for length in lengths
     ]
 
 
 def _higher_lower(feed: Feed) -> list[dict[str, Any]]:
-    away = {"barriers": 1, "barrier_category": "euro_non_atm", "barrier": _offset(feed.symbol, feed)}
+    symbol = feed.symbol
+    away = {"barriers": 1, "barrier_category": "euro_non_atm"}
+    relative = {"barrier": "+" + symbol.text(_distance(feed)), **_timed(symbol)}
+    absolute = [{"barrier": symbol.text(feed.last().quote + _distance(feed)), **length} for length in _daily(symbol)]
     return [
-        _row(feed.symbol, kind, "callput", shown, sentiment=sentiment, **away, **_timed(feed.symbol))
+        _row(symbol, kind, "callput", shown, sentiment=sentiment, **away, **length)
         for kind, _, shown, sentiment in _SIDES
+        for length in (relative, *absolute)
     ]
+
+
+def _distance(feed: Feed) -> float:
+    """Return a barrier's usual distance from the spot, at least one pip."""
+    return max(feed.last().quote * feed.symbol.sigma * 0.0005, float(feed.symbol.pip))
 
 
 def _digits(feed: Feed) -> list[dict[str, Any]]:
@@ -142,7 +166,7 @@ def _multipliers(feed: Feed) -> list[dict[str, Any]]:
     symbol = feed.symbol
     endless = {"expiry_type": "no_expiry", "min_contract_duration": "0", "max_contract_duration": "0"}
     more = {**endless, "barrier_category": "american", "multiplier_range": list(symbol.multipliers)}
-    if symbol.cancellation:
+    if Offer.CANCELLATION in symbol.offers:
         more["cancellation_range"] = list(CANCELLATIONS)
     return [
         _row(symbol, kind, "multiplier", f"Multiply {sentiment.capitalize()}", sentiment=sentiment, **more)
@@ -164,31 +188,13 @@ def _accumulators(feed: Feed) -> list[dict[str, Any]]:
 
 
 _ROWS: Final = {
+    Offer.RISE_FALL_TICKS: _rise_fall_ticks,
     Offer.RISE_FALL: _rise_fall,
     Offer.HIGHER_LOWER: _higher_lower,
     Offer.DIGITS: _digits,
     Offer.MULTIPLIERS: _multipliers,
     Offer.ACCUMULATORS: _accumulators,
 }
-
-
-def _offset(symbol: Symbol, feed: Feed) -> str:
-    return "+" + symbol.text(feed.last().quote * symbol.sigma * 0.0005)
-
-
-def trading_times(day: date) -> dict[str, Any]:
-    """Return the value of `trading_times` for a day."""
-    symbols = [
-        {
-            "events": [],
-            "name": symbol.display_name,
-            "symbol": symbol.name,
-            "times": {"open": ["00:00:00"], "close": ["23:59:59"], "settlement": "23:59:59"},
-            "trading_days": ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"],
-        }
-        for symbol in SYMBOLS.values()
-    ]
-    return {"markets": [{"name": "Derived", "submarkets": [{"name": "Continuous Indices", "symbols": symbols}]}]}
 
 
 def website_status(quotas: dict[str, Quota], proposals: int) -> dict[str, Any]:

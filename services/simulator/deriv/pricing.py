@@ -8,7 +8,8 @@ from math import erf, exp, log, pi, sqrt
 from statistics import NormalDist
 from typing import Final
 
-from services.simulator.deriv.symbols import YEAR_SECS, Symbol
+from services.simulator.deriv.laws import YEAR_SECS
+from services.simulator.deriv.symbols import Symbol
 
 # Flat probability mark-up of the venue. Constant: with p = N(d2) it reproduces the recorded at-the-money payouts
 # from 5 ticks (19.53 for a stake of 10) to 6 hours (19.73).

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final
 
 from services.simulator.deriv import pricing
 from services.simulator.deriv.accounts import CURRENCY
 from services.simulator.deriv.errors import ApiError, contract_refused
+from services.simulator.deriv.hours import DAY_SECS
+from services.simulator.deriv.laws import DailyReset
 from services.simulator.deriv.market import Market, Tick
 from services.simulator.deriv.multipliers import MIN_LIMIT, STOP_LOSS, TAKE_PROFIT, check_amount, most_allowed
 from services.simulator.deriv.symbols import SYMBOLS, Offer, Symbol
 from services.simulator.deriv.terms import (
     ACCUMULATORS,
-    DAY_SECS,
     DIGITALS,
     DIGITS,
     MULTIPLIERS,
@@ -56,11 +58,24 @@ def quote(parameters: Mapping[str, Any], market: Market, now: int) -> Terms:
         raise contract_refused(f"The provided currency {parameters['currency']} is invalid.", "InvalidCurrency")
     if "date_start" in parameters:
         raise contract_refused("Forward starting is not offered for this contract.", "ForwardStartingNotOffered")
+    if symbol.suspended:
+        raise contract_refused("Trading is suspended for this market.", "TradingSuspended")
     offer, price = _OFFERS.get(parameters["contract_type"], (None, None))
     if offer is None or price is None or offer not in symbol.offers:
         raise ApiError("OfferingsValidationError", "Trading is not offered for this asset.")
+    check_open(symbol, now)
     amount = _amount(parameters)
     return price(parameters, symbol, amount, market.feeds[symbol.name].last(), now)
+
+
+def check_open(symbol: Symbol, now: int) -> None:
+    """Raise MarketIsClosed (ApiError) when the symbol does not trade in second `now`."""
+    if not symbol.hours.is_open(now):
+        opens, _ = symbol.hours.session_at(now)
+        at = datetime.fromtimestamp(opens, UTC)
+        raise ApiError(
+            "MarketIsClosed", f"This market is presently closed. Market will open at {at:%Y-%m-%d %H:%M:%S}."
+        )
 
 
 def _amount(parameters: Mapping[str, Any]) -> Decimal:
@@ -128,7 +143,7 @@ def _cancellation(parameters: Mapping[str, Any], symbol: Symbol) -> int:
     asked = parameters.get("cancellation")
     if asked is None:
         return 0
-    if not symbol.cancellation:
+    if Offer.CANCELLATION not in symbol.offers:
         raise contract_refused("Deal cancellation is not offered for this asset.", "DealCancellationNotOffered")
     if asked not in CANCELLATIONS:
         message = f"Deal cancellation is not offered for this duration. Accepts {','.join(CANCELLATIONS)}."
@@ -188,6 +203,9 @@ def _rise_fall(parameters: Mapping[str, Any], symbol: Symbol, amount: Decimal, s
     if barrier != "S0P" and (ticks or Offer.HIGHER_LOWER not in symbol.offers):
         raise contract_refused("Barrier is not an acceptable input for this contract.", "InvalidBarrier")
     kind = parameters["contract_type"]
+    daily = ticks is None and expiry - now > DAY_SECS
+    if barrier[0] not in "S+-" and symbol.place.market == "forex" and not daily:
+        raise contract_refused("Barrier must be relative for contracts of less than 24 hours.", "InvalidBarrier")
     level = barrier_level(barrier, spot, symbol)
     seconds = ticks * symbol.period_secs if ticks else expiry - now
     up, wins_ties = kind in ("CALL", "CALLE"), kind in ("CALLE", "PUTE")
@@ -203,6 +221,7 @@ def _rise_fall(parameters: Mapping[str, Any], symbol: Symbol, amount: Decimal, s
         payout=payout,
         ticks=ticks,
         barrier=barrier,
+        daily=daily,
         fixed_expiry="date_expiry" in parameters,
     )
 
@@ -263,19 +282,41 @@ def _duration(parameters: Mapping[str, Any], symbol: Symbol, now: int) -> tuple[
     """Return the ticks a contract lasts, None when it lasts a time, and the second it ends."""
     unit = parameters.get("duration_unit", "s")
     if "date_expiry" in parameters:
-        seconds = parameters["date_expiry"] - now
+        expiry = parameters["date_expiry"]
     elif "duration" not in parameters:
         raise contract_refused("Please specify either duration or date_expiry.", "MissingDuration")
     elif unit == "t":
+        if Offer.RISE_FALL_TICKS not in symbol.offers:
+            raise ApiError("OfferingsValidationError", "Trading is not offered for this duration.")
         if not 1 <= parameters["duration"] <= MAX_TICKS:
             raise contract_refused(f"Number of ticks must be between 1 and {MAX_TICKS}.", "TicksNumberLimits")
         # Entry plus N ticks: exact only once the last tick has come, as entry waits for the grid.
         return parameters["duration"], now + (parameters["duration"] + 1) * symbol.period_secs
+    elif unit == "d":
+        if not 1 <= parameters["duration"] <= MAX_DAYS:
+            raise ApiError("OfferingsValidationError", "Trading is not offered for this duration.")
+        expiry = end_of_day(now, parameters["duration"])
     else:
-        seconds = duration_secs(parameters["duration"], unit)
-    if not symbol.min_secs <= seconds <= DAY_SECS:
+        expiry = now + duration_secs(parameters["duration"], unit)
+    _check_expiry(expiry, symbol, now)
+    return None, expiry
+
+
+def _check_expiry(expiry: int, symbol: Symbol, now: int) -> None:
+    """Raise ApiError unless a contract may end then: within a day, or with a later day on which the symbol trades."""
+    daily = expiry - now > DAY_SECS and expiry == end_of_day(expiry)
+    if (
+        not symbol.min_secs <= expiry - now
+        or (not daily and expiry - now > DAY_SECS)
+        or expiry > end_of_day(now, MAX_DAYS)
+    ):
         raise ApiError("OfferingsValidationError", "Trading is not offered for this duration.")
-    return None, now + seconds
+    if isinstance(symbol.law, DailyReset) and expiry > end_of_day(now):
+        raise contract_refused("Contract must expire on the same day.", "ContractExpiryNotAllowed")
+    if symbol.hours.on(expiry) is None:
+        raise contract_refused("The contract must expire on a trading day.", "ContractExpiryNotAllowed")
+    if not daily and expiry > symbol.hours.session_at(now)[1]:
+        raise contract_refused("Contract must expire during trading hours.", "ContractExpiryNotAllowed")
 
 
 def barrier_level(barrier: str, spot: Tick, symbol: Symbol) -> float:

@@ -8,9 +8,9 @@ from typing import Final
 import msgspec
 
 from services.simulator.deriv import words
+from services.simulator.deriv.hours import DAY_SECS
 from services.simulator.deriv.symbols import SYMBOLS, Symbol
 
-DAY_SECS: Final = 86_400
 MULTIPLIERS: Final = ("MULTUP", "MULTDOWN")
 DIGITALS: Final = ("CALL", "PUT", "CALLE", "PUTE")
 DIGITS: Final = ("DIGITMATCH", "DIGITDIFF", "DIGITEVEN", "DIGITODD", "DIGITOVER", "DIGITUNDER")
@@ -25,8 +25,8 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     cancellation included. `ticks` is the length of a tick contract, or the most that an accumulator lasts. `barrier`
     of a rise/fall contract is `S0P` (the entry spot), an offset such as `+0.10`, or an absolute level; `digit` is what
     a digit contract bets on. `take_profit` and `stop_loss` are the amounts of money at purchase, both positive.
-    `fixed_expiry` says that the buyer gave the end and not the length. `growth_rate` is per tick, `band` the fraction
-    either side of the previous spot an accumulator survives within.
+    `daily` contracts end with a day; `fixed_expiry` says that the buyer gave the end and not the length. `growth_rate`
+    is per tick, `band` the fraction either side of the previous spot an accumulator survives within.
     """
 
     contract_type: str
@@ -37,6 +37,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     buy_price: Decimal
     payout: Decimal = Decimal(0)
     ticks: int | None = None
+    daily: bool = False
     barrier: str = "S0P"
     digit: int | None = None
     fixed_expiry: bool = False

@@ -88,6 +88,7 @@ def sell(venue: Venue, session: Session, contract_id: int, price: Decimal) -> Tr
     contract = contract_of(session, contract_id)
     contract.check_sale()
     feed = venue.market.feeds[contract.terms.symbol]
+    quotes.check_open(feed.symbol, venue.now())
     contract.check_better_cancelled(feed.last(), venue.now())
     bid = contract.bid(feed.last(), venue.now())
     if bid < price:

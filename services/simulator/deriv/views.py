@@ -10,9 +10,9 @@ from services.simulator.deriv.accumulators import Accumulator
 from services.simulator.deriv.audit import audit_details, point
 from services.simulator.deriv.contracts import Contract
 from services.simulator.deriv.errors import ApiError
+from services.simulator.deriv.hours import DAY_SECS
 from services.simulator.deriv.market import Feed, Tick
 from services.simulator.deriv.symbols import Symbol
-from services.simulator.deriv.terms import DAY_SECS
 
 ACCOUNT_NUMBER: Final = 100_000_001
 APP_ID: Final = 1089

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
@@ -68,6 +69,9 @@ def longcode(terms: Terms) -> str:
     target = _barrier_words(terms)
     if terms.ticks:
         return f"Win payout if {name} after {length} is {relation} {target}."
+    if terms.daily:
+        day = datetime.fromtimestamp(terms.date_expiry, UTC).date().isoformat()
+        return f"Win payout if {name} is {relation} {target} at close on {day}."
     return f"Win payout if {name} is {relation} {target} at {length} after contract start time."
 
 

@@ -106,7 +106,7 @@ def test_contract_that_is_not_offered_is_refused(desk: Any, changes: Any, expect
         ({}, "ContractBuyValidationError"),
         ({"duration": 11, "duration_unit": "t"}, "ContractBuyValidationError"),
         ({"duration": 14, "duration_unit": "s"}, "OfferingsValidationError"),
-        ({"duration": 2, "duration_unit": "d"}, "OfferingsValidationError"),
+        ({"duration": 366, "duration_unit": "d"}, "OfferingsValidationError"),
         ({"duration": 5, "duration_unit": "t", "barrier": "+0.10"}, "ContractBuyValidationError"),
         ({"duration": 1, "duration_unit": "m", "barrier": "+0.001"}, "ContractBuyValidationError"),
         ({"duration": 1, "duration_unit": "m", "barrier": "99999"}, "ContractBuyValidationError"),
