@@ -262,13 +262,15 @@ def test_real_money_without_evidence_gets_only_the_smallest_trade() -> None:
     assert not proven.verdict.exploring
 
 
-def test_a_connectivity_trade_is_the_smallest_one_and_need_not_earn_its_costs() -> None:
+def test_a_connectivity_trade_is_the_smallest_one_and_need_neither_earn_its_costs_nor_wait() -> None:
     dear = RiskEngine(change(ENGINE.limits, min_edge_over_cost=D(10_000)), Costs(), False, 5 * SECOND)
     assert "edge" in dear.review(SIGNAL, MARKET, ACCOUNT).verdict.reasons
     smoke = dear.review(change(SIGNAL, strategy=SMOKE), MARKET, ACCOUNT)
     assert isinstance(smoke, Approved)
     assert MARKET.instrument is not None
     assert smoke.permit.quantity == smallest_trade(MARKET.instrument, smoke.permit.worst_price)
+    just_traded = change(ACCOUNT, last_entry=NOW - SECOND)
+    assert isinstance(dear.review(change(SIGNAL, strategy=SMOKE), MARKET, just_traded), Approved)
     halted = dear.review(change(SIGNAL, strategy=SMOKE), MARKET, change(ACCOUNT, halted=("*",)))
     assert halted.verdict.reasons == ("halted",)
 
