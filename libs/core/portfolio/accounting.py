@@ -88,10 +88,6 @@ class Holding(msgspec.Struct, kw_only=True):
             return multipliers.gross(self.side, part, self.multiplier, self.entry_price, price, fee, self.currency)
         return spot.gross(self.side, part, self.cost_part(part), price)
 
-    def left_for(self, fee: Decimal, quantity: Decimal) -> Decimal:
-        """How much of a `fee` in kind comes out of what is left when `quantity` has gone."""
-        return min(fee, self.quantity - quantity)
-
     def fee_part(self, quantity: Decimal) -> Decimal:
         """Commission inside `quantity` of the stake."""
         if quantity == self.quantity:
@@ -181,16 +177,11 @@ class AccountBook(msgspec.Struct, kw_only=True):
         """Data time at which the next UTC day begins."""
         return (self.day + 1) * DAY
 
-    def realised_by_exit(
-        self, holding: Holding, quantity: Decimal, price: Decimal, fee: Decimal, in_kind: Decimal = ZERO
-    ) -> Decimal:
-        """P&L after fees that closing `quantity` at `price` realises.
-
-        fee: spot fee of the exit, in account currency. in_kind: base units of the holding in which it was taken.
-        """
+    def realised_by_exit(self, holding: Holding, quantity: Decimal, price: Decimal, fee: Decimal) -> Decimal:
+        """P&L after fees that closing `quantity` at `price` realises (`fee`: spot fee of the exit)."""
         if holding.multiplier:
             return holding.gross(price, quantity)
-        return holding.gross(price, quantity + in_kind) - fee
+        return holding.gross(price, quantity) - fee
 
     def realised_by_proceeds(self, holding: Holding, proceeds: Decimal) -> Decimal:
         """P&L after fees when the venue paid out `proceeds` for the whole of a multiplier position."""
@@ -210,7 +201,7 @@ class AccountBook(msgspec.Struct, kw_only=True):
         """Book one fill; returns the holding after it (quantity 0 and no longer in `holdings` when closed).
 
         Raises:
-            BookError: an exit of a position that is not open, or of more than is open; a second entry of a contract.
+            BookError: a contract is entered twice, or closed when it is not open or not that large.
         """
         if fill.ts_event >= self.next_day:
             self.roll_day(fill.ts_event)
@@ -309,13 +300,44 @@ class AccountBook(msgspec.Struct, kw_only=True):
             asset: beside.get(asset, ZERO) + self.moved.get(asset, ZERO) for asset in sorted({*beside, *self.moved})
         }
 
-    def _exit(self, fill: Fill) -> Holding:
+    def _leaving(self, fill: Fill) -> tuple[Holding, Decimal]:
+        """The position that an exit closes or reduces, and how much leaves it.
+
+        Assets that a venue sold for us and the position lacks (they were written off as remains before this was told)
+        leave nothing and had cost nothing.
+        """
         holding = self.holdings.get(fill.position_id)
+        if not fill.base_asset:
+            if holding is None:
+                raise BookError(f"position {fill.position_id} is not open; it cannot be closed")
+            if fill.quantity > holding.quantity:
+                raise BookError(f"position {fill.position_id} holds {holding.quantity}, not {fill.quantity}")
+            return holding, fill.quantity
         if holding is None:
-            raise BookError(f"position {fill.position_id} is not open; it cannot be closed")
-        if fill.quantity > holding.quantity:
-            raise BookError(f"position {fill.position_id} holds {holding.quantity}, not {fill.quantity}")
-        quantity = fill.quantity + holding.left_for(fill.taken_in_kind, fill.quantity)
+            holding = Holding(
+                position_id=fill.position_id,
+                revision=self.closed.get(fill.position_id, 0),
+                symbol=fill.symbol,
+                strategy=fill.strategy,
+                side=fill.side.opposite,
+                quantity=ZERO,
+                entry_price=fill.price,
+                cost=ZERO,
+                currency=fill.currency,
+                opened=fill.ts_event,
+                exploring=fill.exploring,
+                base_asset=fill.base_asset,
+            )
+        return holding, min(fill.quantity + fill.taken_in_kind, holding.quantity)
+
+    def realised_by_sale(self, fill: Fill) -> Decimal:
+        """P&L after fees that an exit of assets realises; what of a fee in kind is not the position's costs nothing."""
+        holding, quantity = self._leaving(fill)
+        fee = ZERO if fill.taken_in_kind else fill.fee
+        return holding.side.sign * (fill.price * fill.quantity - holding.cost_part(quantity)) - fee
+
+    def _exit(self, fill: Fill) -> Holding:
+        holding, quantity = self._leaving(fill)
         cost, fee = holding.cost_part(quantity), holding.fee_part(quantity)
         if holding.multiplier:
             self.balance += fill.quantity - fee + fill.realised
@@ -326,7 +348,7 @@ class AccountBook(msgspec.Struct, kw_only=True):
         holding.fee_open -= fee
         holding.mark = fill.price
         if holding.quantity == 0:
-            del self.holdings[fill.position_id]
+            self.holdings.pop(fill.position_id, None)
         return holding
 
     def _raise_peak(self) -> None:

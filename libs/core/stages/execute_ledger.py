@@ -104,6 +104,9 @@ class LedgerFold:
         if order.revision == 0:
             self._first_revision(order)
             return
+        ended = self._state.ended.get(order.intent_id)
+        if ended is not None and order.id == ended.order.id:
+            ended.order = order
         working = self._state.working.get(order.intent_id)
         if working is None or order.revision < working.order.revision:
             return

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import msgspec
+
 from libs.core.fills import multiplier as multipliers
 from libs.core.portfolio.accounting import AccountBook, Holding
 from libs.core.stages import execute_market as market
@@ -155,11 +157,11 @@ def _identify(desk: Desk, working: Working, report: VenueReport) -> None:
         desk.acknowledge(working, (report.id,), venue_order_id=report.venue_order_id)
 
 
-def _fee(desk: Desk, working: Working, report: VenueReport, price: Decimal, in_kind: Decimal) -> Decimal:
-    """The fee in account currency: as told, or the worth of what was taken `in_kind`; 0 when a third asset paid it."""
+def _fee(desk: Desk, working: Working, report: VenueReport, price: Decimal) -> Decimal:
+    """The fee in account currency: as told, or the worth of what was taken in kind; 0 when a third asset paid it."""
     if report.fee_asset in ("", desk.state.books[working.order.account].currency):
         return report.fee
-    return in_kind * price if report.fee_asset == _base_asset(desk, working) else ZERO
+    return report.fee * price if report.fee_asset == _base_asset(desk, working) else ZERO
 
 
 def _entered(desk: Desk, working: Working, report: VenueReport) -> None:
@@ -172,18 +174,29 @@ def _entered(desk: Desk, working: Working, report: VenueReport) -> None:
     leveraged = instrument is not None and instrument.kind is InstrumentKind.MULTIPLIER
     leverage = instrument.multiplier if instrument is not None and leveraged else 0
     price = _price(desk, working, report)
-    fee = _fee(desk, working, report, price, report.fee)
+    fee = _fee(desk, working, report, price)
     desk.book(working, _fill(desk, working, report, price, -fee, leverage, quantity=quantity, fee=fee))
 
 
 def _exited(desk: Desk, working: Working, report: VenueReport) -> None:
     book, holding = desk.state.books[working.order.account], desk.holding(working.order)
-    if holding is None:
+    if _base_asset(desk, working):
+        _sold(desk, working, report)
+    elif holding is not None:
+        price = _price(desk, working, report)
+        desk.book(working, _closing_fill(desk, working, report, book, holding, price))
+
+
+def _sold(desk: Desk, working: Working, report: VenueReport) -> None:
+    quantity = working.order.quantity - working.dealt[0] if report.quantity is None else report.quantity
+    if quantity <= 0:
         return
-    if holding.base_asset:
-        _identify(desk, working, report)
+    _identify(desk, working, report)
     price = _price(desk, working, report)
-    desk.book(working, _closing_fill(desk, working, report, book, holding, price))
+    fee = _fee(desk, working, report, price)
+    fill = _fill(desk, working, report, price, ZERO, 0, quantity=quantity, fee=fee)
+    realised = desk.state.books[working.order.account].realised_by_sale(fill)
+    desk.book(working, msgspec.structs.replace(fill, realised=realised))
     _sweep(desk, working, report)
 
 
@@ -191,19 +204,12 @@ def _closing_fill(
     desk: Desk, working: Working, report: VenueReport, book: AccountBook, holding: Holding, price: Decimal
 ) -> Fill:
     """The venue's money is the truth; without it the formula is."""
-    quantity, fee = working.order.quantity, report.fee
-    if holding.base_asset:
-        told = quantity - working.dealt[0] if report.quantity is None else report.quantity
-        # What was sold beyond the position is not the position's; comparing with the venue will show it.
-        quantity = min(told, holding.quantity)
-        in_kind = holding.left_for(report.fee, quantity) if report.fee_asset == holding.base_asset else ZERO
-        fee = _fee(desk, working, report, price, in_kind)
-        realised = book.realised_by_exit(holding, quantity, price, fee, in_kind)
-    elif report.proceeds is not None and holding.multiplier:
+    quantity = working.order.quantity
+    if report.proceeds is not None and holding.multiplier:
         realised = book.realised_by_proceeds(holding, report.proceeds)
     else:
-        realised = book.realised_by_exit(holding, quantity, price, fee)
-    return _fill(desk, working, report, price, realised, holding.multiplier, quantity=quantity, fee=fee)
+        realised = book.realised_by_exit(holding, quantity, price, report.fee)
+    return _fill(desk, working, report, price, realised, holding.multiplier, quantity=quantity, fee=report.fee)
 
 
 def _closed(desk: Desk, report: VenueReport) -> None:

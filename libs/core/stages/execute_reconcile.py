@@ -18,8 +18,9 @@ def take(desk: Desk, event: Reconciliation) -> None:
     book = desk.state.books.get(event.account)
     if book is None or book.venue != event.venue or book.mode is not Mode.LIVE or event.id in desk.state.reconciled:
         return
-    desk.out.append(restamped(event, desk.ts_init))
-    follow(desk, book, event)
+    told = restamped(event, desk.ts_init)
+    desk.out.append(told)
+    follow(desk, book, told)
 
 
 def follow(desk: Desk, book: AccountBook, event: Reconciliation) -> None:
