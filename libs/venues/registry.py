@@ -128,7 +128,9 @@ def make_market_data(
         from libs.venues.binance.market import BinanceMarketData
 
         _need(venue, urls, ("rest", "ws"))
-        return BinanceMarketData(urls["rest"], urls["ws"], simulator=simulator, kline_intervals=kline_intervals)
+        return BinanceMarketData(
+            urls["rest"], urls["ws"], simulator=simulator, kline_intervals=kline_intervals, credentials=known
+        )
     if venue == "alpaca":
         _need_credentials(venue, known.key and known.secret, "ALPACA_API_KEY and ALPACA_SECRET_KEY")
         return cast(MarketData, _load("alpaca.market", "AlpacaMarketData", "alpaca")(urls, known))

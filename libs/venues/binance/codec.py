@@ -140,6 +140,11 @@ class AveragePrice(msgspec.Struct):
     price: Decimal
 
 
+class SymbolPrice(msgspec.Struct, gc=False):
+    symbol: str
+    price: Decimal
+
+
 class Refusal(msgspec.Struct):
     code: int
     msg: str = ""
@@ -156,6 +161,7 @@ past_trades = msgspec.json.Decoder(list[PastTrade], strict=False)
 kline_rows = msgspec.json.Decoder(list[KlineRow], strict=False)
 server_time = msgspec.json.Decoder(ServerTime)
 average_price = msgspec.json.Decoder(AveragePrice)
+symbol_prices = msgspec.json.Decoder(list[SymbolPrice])
 refusal = msgspec.json.Decoder(Refusal)
 
 

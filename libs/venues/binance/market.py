@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from libs.core.types import Bar, Instrument, Nanos, Trade
-from libs.venues.base import FeedSink, VenueError, VenueRefused, VenueUnavailable
-from libs.venues.binance import history
+from libs.venues.base import FeedSink, Offering, VenueError, VenueRefused, VenueUnavailable
+from libs.venues.binance import history, offers
 from libs.venues.binance.connection import StreamConnection
 from libs.venues.binance.exchange_info import instrument_of
 from libs.venues.binance.feed import MarketFeed
 from libs.venues.binance.rest import BinanceRest
+from libs.venues.binance.signing import signer_of
 from libs.venues.budget import Budget, Priority
+from libs.venues.credentials import Credentials
 from libs.venues.pace import Backoff
 
 CLOCK_S: Final = 10.0
@@ -44,7 +46,10 @@ class BinanceMarketData:
         kline_intervals: Sequence[int] = (60,),
         renew_s: float = RENEW_S,
         rng: random.Random | None = None,
+        credentials: Credentials | None = None,
     ) -> None:
+        """`credentials`: for the account's own fees in `offers`; nothing else here needs any."""
+        self._credentials = credentials or Credentials()
         self._rest = BinanceRest(rest_url)
         self._ws_url = ws_url
         self._simulator = simulator
@@ -71,6 +76,18 @@ class BinanceMarketData:
             if err.code != UNKNOWN_SYMBOL:
                 raise
             return False
+
+    async def offers(
+        self, symbols: Sequence[str] | None = None, progress: Callable[[int, int], None] | None = None
+    ) -> list[Offering]:
+        """Spot symbols (None = all) with price, steps, limits, and the fee where credentials are given."""
+        known = self._credentials
+        try:
+            signer = signer_of(known) if known.key and (known.secret or known.private_key) else None
+        except ValueError as err:
+            raise VenueRefused(str(err)) from err
+        found = await self.instruments(symbols or ())
+        return await offers.offers(self._rest, signer, found, each=bool(symbols), progress=progress)
 
     async def stream(self, symbols: Sequence[str], sink: FeedSink) -> None:
         """Trades, quotes, books and closed klines of `symbols` until cancelled.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Final, TypeVar
 
@@ -27,6 +27,7 @@ WEIGHTS: Final = {
     "trades": 25,
     "historicalTrades": 25,
     "avgPrice": 2,
+    "ticker/price": 4,
 }
 
 T = TypeVar("T")
@@ -63,6 +64,15 @@ class BinanceRest:
             return codec.amount(answer.price)
         except codec.Absurd as err:
             raise VenueUnavailable(f"Binance's average price of {symbol} is unusable: {err}") from err
+
+    async def prices(self, symbols: Sequence[str]) -> dict[str, Decimal]:
+        """Newest price by symbol, quote currency; of all symbols when none are named."""
+        params = {"symbols": msgspec.json.encode(symbols).decode()} if symbols else {}
+        rows = await self._get("ticker/price", params, codec.symbol_prices)
+        try:
+            return {row.symbol: codec.amount(row.price) for row in rows}
+        except codec.Absurd as err:
+            raise VenueUnavailable(f"Binance's prices cannot be read: {err}") from err
 
     async def depth(self, symbol: str) -> codec.Snapshot:
         """A book snapshot with checked levels."""

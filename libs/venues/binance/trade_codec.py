@@ -97,12 +97,16 @@ class Balance(msgspec.Struct, gc=False):
     locked: Decimal
 
 
+class Rate(msgspec.Struct, frozen=True):
+    """Fractions of the notional."""
+
+    taker: Decimal = ZERO
+    buyer: Decimal = ZERO
+
+
 class Account(msgspec.Struct):
     balances: list[Balance]
-
-
-class Rate(msgspec.Struct, frozen=True):
-    taker: Decimal = ZERO
+    commissionRates: Rate = Rate()
 
 
 class Commission(msgspec.Struct):

@@ -13,10 +13,11 @@ import aiohttp
 import pytest
 
 from libs.core.types import Action, Instrument, Mode, Order, OrderState, ReportKind, Side, VenueReport, stable_id
-from libs.venues.base import VenueRefused, VenueUnresolved
+from libs.venues.base import Discovery, VenueRefused, VenueUnresolved
 from libs.venues.binance.market import BinanceMarketData
 from libs.venues.binance.trading import BinanceTrading
 from libs.venues.credentials import Credentials
+from libs.venues.registry import make_market_data
 from services.simulator.app import Simulator
 from services.simulator.faults.plan import plan_of
 from services.simulator.settings import SimulatorOptions
@@ -231,3 +232,29 @@ async def test_a_burst_stays_within_the_venue_s_limits() -> None:
         assert (state["refusals"], state["bans"]) == (0, 0)
         used = {b.name: b.state().used for b in desk.trading.budgets()}
         assert used["binance orders per 10 s"] >= 40
+
+
+@pytest.mark.parametrize(("named", "logged_in"), [(True, True), (False, True), (True, False)])
+async def test_what_is_on_offer_is_told_with_the_fee_of_the_account(named: bool, logged_in: bool) -> None:
+    simulator = Simulator(SimulatorOptions(seed=11))
+    await simulator.start()
+    facts = simulator.describe()
+    market = make_market_data(
+        "binance",
+        endpoint="simulator",
+        endpoints={"rest": facts["binance_rest_url"], "ws": facts["binance_ws_url"]},
+        credentials=Credentials(key=facts["key"], secret=facts["secret"]) if logged_in else None,
+    )
+    steps: list[tuple[int, int]] = []
+    assert isinstance(market, Discovery)
+    found = {row.symbol: row for row in await market.offers([SYMBOL] if named else None, lambda *s: steps.append(s))}
+    await market.aclose()
+    await simulator.stop()
+    assert steps[-1] == (len(found), len(found))
+    assert (len(found) == 1) is named
+    row = found[SYMBOL]
+    assert (row.name, row.group, row.verified, row.note) == ("BTC/USDT", "USDT", True, "")
+    assert (row.price_step, row.size_step, row.min_notional) == (D("0.01"), D("0.00001"), D(5))
+    assert row.price is not None
+    assert row.price > 1000
+    assert row.fee_rate == (D("0.001") if logged_in else None)
