@@ -1,7 +1,7 @@
 # Conclave: `make demo` sets up and runs everything; `make test` sets up and passes the tests. Needs Python 3.11 and make.
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
-.PHONY: setup demo test lint format coverage bench lock clean help
+.PHONY: setup demo test lint format coverage bench conformance lock clean help
 
 PYTHON ?= python3.11
 VENV := .venv
@@ -15,6 +15,7 @@ FIND_LINKS := $(foreach link,$(PIP_FIND_LINKS),--find-links $(link))
 help:
 	@echo "make demo [MINUTES=2] [DATA=PATH] [SPEED=1]   run the whole house embedded, on paper"
 	@echo "make test                                     the tests"
+	@echo "make conformance [ONLY=name]                  other people's clients against the simulator"
 	@echo "make lint | coverage | bench [ONLY=name]      quality gates and measurements"
 
 setup:
@@ -63,6 +64,10 @@ coverage: setup
 
 bench:
 	@$(BIN)/python -m tests.bench $(if $(ONLY),--only $(ONLY))
+
+# The only target that fetches packages which are not in the lock: clients of others, each in a place of its own.
+conformance: setup
+	@$(BIN)/python -m tests.conformance $(if $(ONLY),--only $(ONLY))
 
 lock:
 	@$(BIN)/uv pip compile -q --all-extras --python-version 3.11 --no-header --no-annotate --no-emit-index-url \
