@@ -11,6 +11,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from services.simulator.binance import wire
+from services.simulator.binance.calls.market import STATUSES
 from services.simulator.binance.connection import HABITS, QUEUE_BYTES, Habits
 from services.simulator.binance.exchange.api import ApiError
 from services.simulator.binance.exchange.engine import SpotExchange
@@ -99,6 +100,7 @@ class BinanceSimulator:
                 web.get("/sim/state", self._state),
                 web.post("/sim/shutdown", self._shutdown),
                 web.post("/sim/transfer", self._transfer),
+                web.post("/sim/status", self._status),
             ]
         )
         self.port = 0
@@ -260,6 +262,15 @@ class BinanceSimulator:
             return refuse(refusal)
         except (KeyError, ArithmeticError):
             raise web.HTTPBadRequest(text="give asset and amount, such as ?asset=USDT&amount=100\n") from None
+        return web.json_response({})
+
+    async def _status(self, request: web.Request) -> web.Response:
+        """Halt a symbol, or open it again."""
+        symbol, status = request.query.get("symbol", ""), request.query.get("status", "")
+        if symbol not in self.feed.symbols or status not in STATUSES:
+            text = f"give symbol and status, one of {', '.join(STATUSES)}\n"
+            raise web.HTTPBadRequest(text=text)
+        self.exchange.set_status(symbol, status)
         return web.json_response({})
 
 

@@ -50,7 +50,8 @@ def listings(venue: Venue, account: int, p: Params) -> Any:
         raise bad_combination()
     listed = venue.feed.symbols
     wanted: Sequence[str] = [p["symbol"]] if "symbol" in p else p.get("symbols") or list(listed)
-    answer = exchange_info(venue.now_ms(), [listed[venue.known(symbol)] for symbol in wanted])
+    rows_of = [listed[venue.known(symbol)] for symbol in wanted]
+    answer = exchange_info(venue.now_ms(), rows_of, venue.exchange.statuses)
     rows = answer["symbols"]
     if "symbolStatus" in p:
         rows = [row for row in rows if row["status"] == p["symbolStatus"]]
@@ -94,8 +95,7 @@ def check_status(venue: Venue, p: Params) -> str:
 
 def status_of(venue: Venue, symbol: str) -> str:
     """The state of a listed symbol, one of STATUSES."""
-    rows = exchange_info(0, [venue.feed.symbols[symbol]])["symbols"]
-    return str(rows[0]["status"])
+    return venue.exchange.statuses[symbol]
 
 
 def trades(venue: Venue, account: int, p: Params) -> Any:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from services.simulator.binance.calls import market, tickers, trading
+from services.simulator.binance.calls import account, market, tickers, trading
 from services.simulator.binance.calls.spec import Call
 
-TABLE: Final[tuple[Call, ...]] = (*market.CALLS, *tickers.CALLS, *trading.CALLS)
+TABLE: Final[tuple[Call, ...]] = (*market.CALLS, *tickers.CALLS, *trading.CALLS, *account.CALLS)
 BY_METHOD: Final[dict[str, Call]] = {call.ws: call for call in TABLE if call.ws}
