@@ -59,15 +59,15 @@ class Limits:
 
     def __init__(
         self,
-        now: Callable[[], float] = time.time,
+        now: Callable[[], float] | None = None,
         *,
         weight: int = WEIGHT_A_MINUTE,
         raw: int = RAW_IN_FIVE_MINUTES,
         connections: int = CONNECTIONS_IN_FIVE_MINUTES,
         patience: int = PATIENCE,
     ) -> None:
-        """`now` is the machine clock in seconds."""
-        self._now = now
+        """`now` is the machine clock in seconds, the system's when not given."""
+        self._now = now or time.time
         self._weight, self._raw, self._connections, self._patience = weight, raw, connections, patience
         self._addresses: dict[str, _Address] = {}
         self.highest = 0

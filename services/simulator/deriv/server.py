@@ -112,7 +112,10 @@ class DerivServer:
         if refusal is not None:
             return refusal
         wire = Connection(request)
-        await wire.socket.prepare(request)
+        try:
+            await wire.socket.prepare(request)
+        except ConnectionResetError:
+            return wire.socket  # the client has left meanwhile
         session = connect(wire)
         self._sockets.add(wire.socket)
         try:
