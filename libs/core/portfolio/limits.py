@@ -97,6 +97,7 @@ class Pending(msgspec.Struct, frozen=True, kw_only=True):
         state: of its order; None while no order has been seen. revision: of that order.
         quantity: how much may still come to be held; seen: the largest quantity that the position has shown.
         full: quantity, notional, risk and cash of the whole permit, from which the remainder is taken.
+        in_kind: fill id to what the venue took of it as its fee, base units: filled, and never held.
     """
 
     intent_id: str
@@ -112,6 +113,7 @@ class Pending(msgspec.Struct, frozen=True, kw_only=True):
     quantity: Decimal = Decimal(0)
     seen: Decimal = Decimal(0)
     full: tuple[Decimal, Decimal, Decimal, Decimal] = (Decimal(0), Decimal(0), Decimal(0), Decimal(0))
+    in_kind: dict[str, Decimal] = {}
 
 
 class AccountView(msgspec.Struct, frozen=True, kw_only=True):

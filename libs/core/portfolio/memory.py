@@ -104,7 +104,8 @@ class AccountMemory(msgspec.Struct):
     Attributes:
         peak: own high-water mark since a person re-armed it after a drawdown halt; None = the account's own counts.
         drawdown_halted: risk halted it for its drawdown and nobody has re-armed it since.
-        settled: intents that can no longer take up exposure, oldest first.
+        settled: intents that can no longer take up exposure, oldest first, with the revision at which their position
+            closed (-1 = they never had one): only a later one, of an execution that was told late, opens it again.
         last_entry: data time of the last approved entry by symbol, ns.
     """
 
@@ -112,7 +113,7 @@ class AccountMemory(msgspec.Struct):
     state: AccountState | None = None
     positions: dict[str, Position] = {}
     pending: dict[str, Pending] = {}
-    settled: dict[str, None] = {}
+    settled: dict[str, int] = {}
     today: DayTally = msgspec.field(default_factory=DayTally)
     last_entry: dict[str, Nanos] = {}
     peak: Decimal | None = None
@@ -148,6 +149,14 @@ class AccountMemory(msgspec.Struct):
             full=whole,
         )
 
+    def fill(self, event: Fill) -> None:
+        """Count it for its day; a fee in kind was filled and is never held."""
+        self.today.fill(event)
+        known = self.pending.get(event.intent_id)
+        if known is not None and event.action is Action.ENTER and event.taken_in_kind:
+            taken = {**known.in_kind, event.id: event.taken_in_kind}
+            self._reserve(msgspec.structs.replace(known, in_kind=taken))
+
     def order(self, event: Order, notional: Decimal, risk: Decimal, cash: Decimal) -> None:
         """Follow an order; the figures are what its whole quantity takes up, used when its permit was not seen."""
         known = self.pending.get(event.intent_id)
@@ -181,15 +190,20 @@ class AccountMemory(msgspec.Struct):
     def position(self, event: Position) -> None:
         """Take a newer revision; what the position holds is no longer on its way."""
         old = self.positions.get(event.position_id)
-        if event.position_id in self.settled or (old is not None and event.revision <= old.revision):
+        newest = self.settled.get(event.position_id, -1) if old is None else old.revision
+        if event.revision <= newest:
             return
         if not event.is_open:
             self.positions.pop(event.position_id, None)
-            self._settle(event.position_id)
+            self._settle(event.position_id, event.revision)
             return
+        self.settled.pop(event.position_id, None)
         self.positions[event.position_id] = event
         known = self.pending.get(event.position_id)
-        if known is not None:
+        if known is not None and known.state is not None and known.state.is_final:
+            # What is shown after an order has ended shows all of it, even if a part has been sold again.
+            self.pending.pop(event.position_id)
+        elif known is not None:
             self._reserve(msgspec.structs.replace(known, seen=max(known.seen, event.quantity)))
 
     def expire(self, now: Nanos, grace: Nanos) -> list[str]:
@@ -207,7 +221,7 @@ class AccountMemory(msgspec.Struct):
         return min((_void_at(p, now, grace) for p in self.pending.values() if p.state is None), default=None)
 
     def _reserve(self, pending: Pending) -> None:
-        left = pending.quantity - pending.seen
+        left = pending.quantity - pending.seen - sum(pending.in_kind.values(), ZERO)
         whole, notional, risk, cash = pending.full
         if pending.action is Action.ENTER and left <= 0:
             self.pending.pop(pending.intent_id, None)
@@ -217,9 +231,9 @@ class AccountMemory(msgspec.Struct):
             pending, notional=notional * part, risk=risk * part, cash=cash * part
         )
 
-    def _settle(self, intent_id: str) -> None:
+    def _settle(self, intent_id: str, revision: int = -1) -> None:
         self.pending.pop(intent_id, None)
-        self.settled[intent_id] = None
+        self.settled[intent_id] = max(revision, self.settled.get(intent_id, -1))
         while len(self.settled) > REMEMBERED_INTENTS:
             del self.settled[next(iter(self.settled))]
 

@@ -39,7 +39,7 @@ from libs.core.types import (
     stable_id,
 )
 
-SNAPSHOT_VERSION: Final = 1
+SNAPSHOT_VERSION: Final = 2
 ANSWERED_KEPT: Final = 4_000
 """Signals remembered as answered; an older one that comes again is refused as stale."""
 DRAWDOWN_REASON: Final = "drawdown"
@@ -141,7 +141,7 @@ class RiskStage:
             case Order():
                 memory.order(event, *self._reserved(event))
             case Fill():
-                memory.today.fill(event)
+                memory.fill(event)
             case Permit():
                 memory.permit(event, *self._reserved(event))
                 self._remember(event.verdict.signal_id)

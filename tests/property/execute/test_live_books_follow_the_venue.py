@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from libs.core.portfolio.accounting import AccountBook
+from libs.core.portfolio.limits import AccountSpec
+from libs.core.portfolio.memory import AccountMemory
 from libs.core.stages.execute_ledger import LedgerFold
 from libs.core.stages.execute_state import encode_state
 from libs.core.types import (
@@ -92,6 +94,7 @@ class LiveAccount(RuleBasedStateMachine):
         self.venue = Venue()
         self.given: list[Event] = [out for out in self.world.out if isinstance(out, LEDGER)]
         self.count = 0
+        self.risk = AccountMemory(AccountSpec(id=ACCOUNT, venue="binance", currency="USDT"))
         self.late: list[VenueReport] = []
         self.told: list[VenueReport] = []
         self._give(self._compared(ReconciliationKind.BASELINE, dict(self.venue.balances)))
@@ -107,7 +110,20 @@ class LiveAccount(RuleBasedStateMachine):
         for event in events:
             if isinstance(event, Permit | Control):
                 self.given.append(event)
-            self.given += [out for out in self.world.give(event) if isinstance(out, LEDGER)]
+            if isinstance(event, Permit):
+                self.risk.permit(event, event.quantity * 50_000, D(1), event.quantity * 50_000)
+            told = [out for out in self.world.give(event) if isinstance(out, LEDGER)]
+            self.given += told
+            for out in told:
+                self._risk_hears(out)
+
+    def _risk_hears(self, event: Event) -> None:
+        if isinstance(event, Order):
+            self.risk.order(event, event.quantity * 50_000, D(1), event.quantity * 50_000)
+        elif isinstance(event, Fill):
+            self.risk.fill(event)
+        elif isinstance(event, Position):
+            self.risk.position(event)
 
     @property
     def book(self) -> AccountBook:
@@ -216,6 +232,14 @@ class LiveAccount(RuleBasedStateMachine):
         assert self.book.balance + cost == moved + sum((fill.realised for fill in fills), D(0))
         assert all(h.quantity > 0 for h in self.book.holdings.values())
         assert self.book.balance == self.book.expected["USDT"]
+
+    @invariant()
+    def risk_knows_what_is_held_and_what_may_still_come(self) -> None:
+        if not hasattr(self, "world"):
+            return
+        held = {holding.position_id: holding.quantity for holding in self.book.holdings.values()}
+        assert {position.position_id: position.quantity for position in self.risk.positions.values()} == held
+        assert self.risk.pending.keys() <= self.world.stage.state.working.keys() | held.keys()
 
     @invariant()
     def revisions_never_repeat(self) -> None:
