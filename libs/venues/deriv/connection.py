@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 
 import msgspec
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 
 from libs.core.types import Nanos
 from libs.venues.budget import Priority
@@ -117,8 +117,11 @@ class Connection:
                 proxy=None if is_loopback(url) else True,
             )
         except (OSError, TimeoutError, InvalidHandshake, InvalidURI, ConnectionClosed) as err:
-            told = str(err).replace(url, url.partition("?")[0])
-            raise VenueUnavailable(f"no connection to Deriv at {url.partition('?')[0]}: {told}") from err
+            where = url.partition("?")[0]
+            told = str(err).replace(url, where)
+            if isinstance(err, InvalidStatus) and err.response.status_code in (400, 401, 403):
+                told += "; check DERIV_APP_ID"
+            raise VenueUnavailable(f"no connection to Deriv at {where}: {told}") from err
         return cls(ws, codec, limits, on_tick, on_odd)
 
     @property
@@ -141,6 +144,9 @@ class Connection:
         self._next_id += 1
         req_id = self._next_id
         waiting = self._pending[req_id] = _Waiting(request, on_push)
+        if on_push is not None:
+            # By the id of the call from now on: updates repeat it, and may come although the answer is lost.
+            self._streams[req_id] = on_push
         try:
             async with asyncio.timeout(ANSWER_S):
                 await self._ws.send(_json.encode(request.body | {"req_id": req_id}), text=True)
@@ -214,11 +220,12 @@ class Connection:
         if head.error is not None:
             if head.error.code == "RateLimit":
                 self._limits.refused(waiting.request.bucket)
+            if head.req_id is not None:
+                self._streams.pop(head.req_id, None)
             waiting.answer.set_exception(_failure(head.error))
             return
-        if waiting.on_push is not None:
-            for key in _stream_keys(head):
-                self._streams[key] = waiting.on_push
+        if waiting.on_push is not None and head.subscription is not None:
+            self._streams[head.subscription.id] = waiting.on_push
         waiting.answer.set_result(frame)
 
     def _push(self, frame: bytes, head: Head) -> bool:

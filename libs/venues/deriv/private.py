@@ -90,11 +90,9 @@ class PrivateStream:
         try:
             await connection.call(self._client.codec.transactions(), priority=Priority.EXIT, on_push=self._keep)
         except VenueRefused as err:
+            # Subscribed by an attempt whose answer was lost: its updates come here all the same.
             if err.code != "AlreadySubscribed":
                 raise
-            # The answer to an earlier attempt was lost: whose stream that is can only be told on a new connection.
-            connection.abandon("its private stream belongs to an answer that was lost")
-            raise VenueUnavailable(str(err)) from err
 
     def _keep(self, message: bytes | Contract) -> None:
         try:

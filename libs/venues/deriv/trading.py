@@ -112,6 +112,8 @@ class DerivTrading:
         if proposal.ask_price > order.quantity:
             text = f"asked {proposal.ask_price}, more than the stake of {order.quantity}"
             raise VenueRefused(text, "AskAboveStake")
+        if not ask.multiplier and proposal.payout <= proposal.ask_price:
+            raise VenueRefused(f"pays {proposal.payout} for {proposal.ask_price}, which is no return", "NoReturn")
         if not contracts.is_within_limit(proposal.spot, order):
             raise VenueRefused(f"spot {proposal.spot} is beyond the limit of {order.worst_price}", "BeyondLimit")
         return proposal

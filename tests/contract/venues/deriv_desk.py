@@ -61,6 +61,7 @@ class Desk:
             "profit_table": self.profit_table,
         }
         self.limits_refused = False
+        self.payout = 19.53
         self.asks: list[dict[str, Any]] = []
         self.transfers: list[dict[str, Any]] = []
         self.hidden_from_books = False
@@ -77,7 +78,7 @@ class Desk:
         body = {
             "id": f"{self.proposals:032d}",
             "ask_price": request["amount"],
-            "payout": 0,
+            "payout": 0 if "multiplier" in request else self.payout,
             "spot": SPOT,
             "spot_time": int(time.time()),
             "date_start": int(time.time()),

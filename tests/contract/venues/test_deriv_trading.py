@@ -74,6 +74,15 @@ async def test_rise_and_fall_asks_for_a_duration(desk: Desk, make: Make) -> None
     assert not {"multiplier", "limit_order"} & set(desk.asked)
 
 
+async def test_a_contract_that_pays_no_more_than_it_costs_is_not_bought(desk: Desk, make: Make) -> None:
+    desk.payout = 10.0
+    trading = make(product="rise_fall", duration=5)
+    with pytest.raises(VenueRefused, match="no return"):
+        await trading.submit(order(), INSTRUMENT)
+    await trading.aclose()
+    assert desk.count("buy") == 0
+
+
 @pytest.mark.parametrize("code", ["PriceMoved", "InvalidContractProposal"])
 async def test_a_moved_price_is_asked_for_again(desk: Desk, trading: Trading, code: str) -> None:
     desk.buy_refusals = [code, code]

@@ -7,7 +7,6 @@ import itertools
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -15,20 +14,12 @@ import pytest
 
 from libs.core.types import (
     SECOND,
-    Action,
     BarFlag,
     FeedState,
-    Instrument,
     InstrumentKind,
-    Mode,
-    Order,
-    OrderState,
-    ReportKind,
-    Side,
 )
 from libs.venues.base import MarketData, VenueRefused
-from libs.venues.credentials import Credentials
-from libs.venues.registry import make_market_data, make_trading
+from libs.venues.registry import make_market_data
 from services.simulator.app import Simulator
 from services.simulator.settings import SimulatorOptions
 
@@ -218,82 +209,3 @@ async def test_a_simulator_that_was_away_is_found_again(tmp_path: Path) -> None:
         await adapter.aclose()
     assert [t.seq for t in past] == list(range(min(seen), max(seen) + 1))
     assert all(past[seq - min(seen)].price == price for seq, price in seen.items())
-
-
-def entry(instrument: Instrument, side: Side, stake: str = "10") -> Order:
-    return Order(
-        id="o",
-        ts_event=time.time_ns(),
-        intent_id=f"intent-{side}",
-        revision=1,
-        state=OrderState.SENT,
-        mode=Mode.LIVE,
-        venue="deriv",
-        account="acc",
-        symbol=instrument.symbol,
-        strategy="s",
-        side=side,
-        action=Action.ENTER,
-        quantity=Decimal(stake),
-        worst_price=Decimal(10**9) if side is Side.BUY else Decimal("0.01"),
-        position_id="p",
-        reason="entry",
-    )
-
-
-@pytest.mark.parametrize("side", [Side.BUY, Side.SELL])
-async def test_a_multiplier_is_bought_watched_and_sold(side: Side) -> None:
-    async with simulator() as facts:
-        adapter = deriv(facts)
-        (instrument,) = await adapter.instruments(["1HZ100V"])
-        trading = make_trading(
-            "deriv", endpoints={"ws": facts["deriv_url"]}, credentials=Credentials(token=facts["token"])
-        )
-        cash, currency = await trading.balance()
-        acknowledged, filled = await trading.submit(entry(instrument, side), instrument)
-        held = await trading.open_positions()
-        assert held == [(acknowledged.venue_order_id, "1HZ100V")]
-        assert await trading.watch(acknowledged.venue_order_id) == []
-        assert (filled.kind, filled.quantity, filled.detail) == (ReportKind.FILLED, Decimal(10), "")
-        assert filled.price is not None
-        assert filled.fee > 0
-        assert filled.balance_after == cash - 10
-        found = await trading.resolve(entry(instrument, side))
-        (sold,) = await trading.close(entry(instrument, side.opposite), acknowledged.venue_order_id, instrument)
-        assert sold.proceeds is not None
-        assert sold.balance_after == cash - 10 + sold.proceeds
-        assert sold.price is not None
-        assert await trading.open_positions() == []
-        (closed,) = await trading.watch(acknowledged.venue_order_id)
-        await trading.aclose()
-        await adapter.aclose()
-    assert currency == "USD"
-    assert found is not None
-    assert [r.venue_order_id for r in found] == [acknowledged.venue_order_id]
-    assert (closed.kind, closed.proceeds) == (ReportKind.CLOSED, sold.proceeds)
-
-
-async def test_a_rise_of_five_ticks_settles_by_itself() -> None:
-    async with simulator() as facts:
-        adapter = deriv(facts)
-        (instrument,) = await adapter.instruments(["1HZ100V"])
-        trading = make_trading(
-            "deriv",
-            endpoints={"ws": facts["deriv_url"]},
-            credentials=Credentials(token=facts["token"]),
-            product="rise_fall",
-            duration=5,
-        )
-        cash, _ = await trading.balance()
-        acknowledged, _ = await trading.submit(entry(instrument, Side.BUY), instrument)
-        closed: list[Any] = []
-        deadline = time.monotonic() + 20
-        while not closed and time.monotonic() < deadline:
-            await asyncio.sleep(0.1)
-            closed = await trading.watch(acknowledged.venue_order_id)
-        after, _ = await trading.balance()
-        await trading.aclose()
-        await adapter.aclose()
-    assert [report.kind for report in closed] == [ReportKind.CLOSED]
-    assert after == cash - 10 + closed[0].proceeds
-    assert closed[0].detail in ("won", "lost")
