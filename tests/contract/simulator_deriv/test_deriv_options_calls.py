@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from decimal import Decimal
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services.simulator.clock import NANOSECONDS
@@ -86,10 +86,12 @@ Check = Callable[[Message], None]
 
 @pytest.fixture
 def official(options_folder: Path) -> Check:
+    @cache
+    def judge(name: str) -> Any:
+        return jsonschema.Draft4Validator(json.loads((options_folder / name / "response.json").read_text()))
+
     def check(message: Message) -> None:
-        name = SCHEMA_OF.get(message["msg_type"], message["msg_type"])
-        schema = json.loads((options_folder / name / "response.json").read_text())
-        jsonschema.Draft4Validator(schema).validate(message)
+        judge(SCHEMA_OF.get(message["msg_type"], message["msg_type"])).validate(message)
         assert message["msg_type"] in message, f"no result in {message}"
 
     return check
@@ -311,6 +313,77 @@ def test_number_as_text_is_exact_and_bare(value: Decimal) -> None:
     assert Decimal(text) == Decimal(str(float(value)))
     assert "E" not in text.upper()
     assert "." not in text or text[-1] != "0"
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+_VALUES = _JSON | st.sampled_from([1, 0, "1", "latest", "R_100", "USD", "HIGHER", "MULTUP", "t", "stake", 10, "+0.1"])
+_NAMES = st.sampled_from(sorted({name for rule in RULES.values() for name in rule.properties}))
+
+
+@given(call=st.sampled_from(sorted(RULES)), extras=st.dictionaries(_NAMES, _VALUES, max_size=6), value=_VALUES)
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_is_asked_the_answer_is_an_error_or_official(
+    desk: Any, official: Check, call: str, extras: Any, value: Any
+) -> None:
+    desk.pass_seconds(1)
+    answers = OptionsClient(desk.venue).ask_all(**{call: value, **extras})
+    assert answers or value == []
+    for answer in answers:
+        if "error" not in answer:
+            official(answer)
+
+
+def _offer(kinds: list[str], **terms: Any) -> st.SearchStrategy[Message]:
+    common = {
+        "contract_type": st.sampled_from(kinds),
+        "currency": st.just("USD"),
+        "underlying_symbol": st.sampled_from(["R_100", "PLANTED", "1HZ100V"]),
+        "amount": st.sampled_from([1, 10, 12.5]),
+        "basis": st.just("stake"),
+    }
+    return st.fixed_dictionaries({**common, **{name: st.sampled_from(values) for name, values in terms.items()}})
+
+
+_TICKS = {"duration": [1, 3, 5], "duration_unit": ["t"]}
+_TIME = {"duration": [15, 20], "duration_unit": ["s"]}
+_LEVERED = ["MULTUP", "MULTDOWN"]
+_OFFERS = st.one_of(
+    _offer(["CALL", "PUT", "CALLE", "PUTE"], **_TICKS),
+    _offer(["CALL", "PUT"], **_TIME),
+    _offer(["HIGHER", "LOWER"], barrier=["+0.10", "-0.10"], **_TIME),
+    _offer(["DIGITMATCH", "DIGITDIFF", "DIGITOVER"], barrier=["5"], **_TICKS),
+    _offer(["DIGITODD", "DIGITEVEN"], **_TICKS),
+    _offer(_LEVERED, multiplier=[40, 400], limit_order=[{}, {"take_profit": 3}, {"stop_loss": 0.5}]),
+    _offer(_LEVERED, multiplier=[100], cancellation=["5m", "60m"]),
+    _offer(["ACCU"], growth_rate=[0.01, 0.05]),
+)
+
+
+@given(offers=st.lists(_OFFERS, min_size=1, max_size=8), seconds=st.integers(1, 30))
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_contracts_of_every_kind_are_told_officially_through_their_lives(
+    desk: Any, official: Check, offers: list[Message], seconds: int
+) -> None:
+    trader = OptionsClient(desk.venue)
+    trader.ask(proposal_open_contract=1, subscribe=1)
+    trader.ask(transaction=1, subscribe=1)
+    for offer in offers:
+        trader.ask(proposal=1, **offer)
+        trader.ask(buy="1", price=2_000, parameters=offer, subscribe=1)
+    told = {message["msg_type"] for message in trader.received if "error" not in message}
+    assert {"proposal", "buy", "proposal_open_contract"} <= told
+    desk.pass_seconds(seconds)
+    for contract_id in tuple(desk.venue.account.open):
+        trader.ask(sell=contract_id, price=0)
+    trader.ask(profit_table=1, description=1, limit=20)
+    trader.ask(portfolio=1)
+    for message in trader.received:
+        if "error" not in message:
+            official(message)
 
 
 # --- limits ----------------------------------------------------------------------------------------------------
