@@ -111,15 +111,15 @@ def change_limits(venue: Venue, session: Session, contract_id: int, limit_order:
     """Set or, with None, remove limit orders of an open contract for the ticks to come.
 
     Raises ApiError: ContractUpdateNotAllowed, ContractUpdateTooFrequent (one a second), LimitOrderAmountTooLow or
-    ...TooHigh, ContractAlreadySold, and before the entry tick ContractUpdateFailure.
+    ...TooHigh, ContractAlreadySold, WaitForContractSettlement.
     """
     contract = contract_of(session, contract_id)
     if contract.closing is not None:
         raise ApiError("ContractAlreadySold", "This contract has been sold.")
     if not contract.limits_allowed:
         raise ApiError("ContractUpdateNotAllowed", "Update of this contract is not allowed.")
-    if contract.is_expired or contract.entry is None:
-        raise ApiError("ContractUpdateFailure", "Contract update failed. Please try again on the next tick.")
+    if contract.is_expired:
+        raise ApiError("WaitForContractSettlement", "Please wait for contract settlement.")
     now_ns = venue.clock.now_ns()
     if now_ns - contract.changed_ns < NANOSECONDS:
         raise ApiError("ContractUpdateTooFrequent", "Only one update per second is allowed.")

@@ -30,7 +30,7 @@ def first_tick(name: str) -> int:
     return Grid(SYMBOLS[name].period_secs, SYMBOLS[name].hours).index_at(ANCHOR)
 
 
-@pytest.mark.parametrize("name", ["R_10", "R_75", "R_100", "1HZ100V", "1HZ50V"])
+@pytest.mark.parametrize("name", ["R_10", "R_25", "R_75", "R_100", "1HZ50V", "1HZ75V", "1HZ100V", "1HZ300V"])
 def test_index_moments_are_those_of_its_published_process(name: str) -> None:
     symbol = SYMBOLS[name]
     first = first_tick(name)
