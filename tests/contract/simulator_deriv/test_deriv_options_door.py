@@ -159,9 +159,7 @@ async def test_public_socket_needs_nothing(house: House) -> None:
 
 
 async def test_real_and_demo_are_different_money_kept_apart_over_a_restart(house: House) -> None:
-    _, body = await house.rest(
-        "POST", "/accounts", json={"currency": "USD", "group": "row", "account_type": "real"}
-    )
+    _, body = await house.rest("POST", "/accounts", json={"currency": "USD", "group": "row", "account_type": "real"})
     real_id = body["data"][0]["account_id"]
     real, demo = await house.enter(real_id), await house.enter("DOT91859315")
     bought = {}
