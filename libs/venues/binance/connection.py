@@ -24,6 +24,9 @@ IDLE_PING_S: Final = 25.0
 """The venue pings each 20 s; a longer silence is answered with a ping of ours."""
 
 PONG_S: Final = 10.0
+QUIET_S: Final = 20.0
+"""After so long without a message the venue is asked for one: a server can answer pings and be stuck all the same."""
+
 SHUTDOWN: Final = "!serverShutdown"
 
 DataHandler = Callable[[codec.Frame, bytes, Nanos], None]
@@ -49,6 +52,9 @@ class StreamConnection:
         self._pending: dict[int, asyncio.Future[None]] = {}
         self._pace = Pace(CONTROL_PER_S, 1.0)
         self._transport: WSTransport | None = None
+        self._loop_time = loop.time
+        self._heard_at = loop.time()
+        self._watch: asyncio.Task[None] | None = None
         self.ended: asyncio.Future[str] = loop.create_future()
         self.leaving: asyncio.Future[str] = loop.create_future()
 
@@ -70,6 +76,7 @@ class StreamConnection:
             )
         except (OSError, TimeoutError, WSError) as err:
             raise VenueUnavailable(f"no connection to Binance at {url}: {err}") from err
+        self._watch = asyncio.create_task(self._keep_watch())
 
     @property
     def is_alive(self) -> bool:
@@ -104,6 +111,20 @@ class StreamConnection:
         finally:
             self._pending.pop(number, None)
 
+    async def _keep_watch(self) -> None:
+        """End a connection that has nothing to say and does not answer either."""
+        while self.is_alive:
+            quiet_s = self._loop_time() - self._heard_at
+            if quiet_s < QUIET_S:
+                await asyncio.sleep(QUIET_S - quiet_s)
+                continue
+            try:
+                await self._control("LIST_SUBSCRIPTIONS", ())
+            except VenueUnavailable as err:
+                self._end(f"silent for {quiet_s:.0f} s: {err}")
+                if self._transport is not None:
+                    self._transport.disconnect(graceful=False)
+
     async def close(self) -> None:
         """End this life."""
         self._end("closed by us")
@@ -112,6 +133,7 @@ class StreamConnection:
             await self._transport.wait_disconnected()
 
     def _take(self, payload: bytes, recv_ns: Nanos) -> None:
+        self._heard_at = self._loop_time()
         try:
             frame = codec.frame.decode(payload)
         except codec.UNREADABLE as err:
@@ -153,6 +175,8 @@ class StreamConnection:
             return
         self.ended.set_result(reason)
         self._leave(reason)
+        if self._watch is not None and self._watch is not asyncio.current_task():
+            self._watch.cancel()
         for answer in self._pending.values():
             if not answer.done():
                 answer.set_exception(VenueUnavailable(reason))
