@@ -240,7 +240,7 @@ class House:
     def exit(
         self, cause: Order, instrument: Instrument, quantity: Decimal, venue_order_id: str, side: Side | None = None
     ) -> Order:
-        """The order that ends the position of the entry `cause`; with `side`, another attempt after the exit `cause`."""
+        """The order that ends the position of the entry `cause`; with `side`, another attempt after an exit."""
         name = stable_id("exit", cause.intent_id)[:32]
         side = side or cause.side.opposite
         given = {
