@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Final
 
 import msgspec
@@ -123,7 +124,8 @@ class ApiConnection:
         self.end("closed by us")
         if self._transport is not None:
             self._transport.disconnect(graceful=False)
-            await self._transport.wait_disconnected()
+            with suppress(WSError):  # why it ended is known by now
+                await self._transport.wait_disconnected()
 
     def _take(self, payload: bytes, recv_ns: Nanos) -> None:
         try:
