@@ -142,8 +142,8 @@ class OrderCases:
     async def test_t08_a_part_fills_and_the_rest_is_cancelled(self, house: House) -> None:
         """An entry larger than the book within its limit fills in part: a report for each trade, then CANCELLED"""
         trading, instrument = house.trading(), await house.instrument()
-        ledger = await house.ledger(trading)
         quantity, limit = house.more_than_there_is(instrument)
+        ledger = await house.ledger(trading)
         order = house.entry(instrument, quantity=quantity, worst_price=limit)
         reports = await place(trading, order, instrument)
         ledger.take(order, instrument, reports)

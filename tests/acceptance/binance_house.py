@@ -118,11 +118,13 @@ class BinanceHouse(House):
         return self.on_grid(instrument, best * (Decimal("0.97") if side is Side.BUY else Decimal("1.03")))
 
     def more_than_there_is(self, instrument: Instrument) -> tuple[Decimal, Decimal]:
-        """A quantity beyond what stands at the best price, and a limit a little above that price."""
-        _, asks = self.simulator.binance.feed.depth(instrument.symbol).top(3)
-        limit = amount(asks[0][0])
-        there = sum(amount(qty) for _, qty in asks)
-        return there + 40 * instrument.qty_step, limit
+        """A quantity beyond what stands within a limit of one per mille, with the money to pay it."""
+        limit = self.on_grid(instrument, self.best(instrument.symbol, Side.BUY) * Decimal("1.001"))
+        asks = self.simulator.binance.feed.depth(instrument.symbol).asks
+        there = sum((amount(qty) for price, qty in asks.items() if amount(price) <= limit), Decimal(0))
+        quantity = (3 * there + 1) // instrument.qty_step * instrument.qty_step
+        self.simulator.binance.exchange.deposit(ACCOUNT, "USDT", (quantity * limit).quantize(Decimal(1)) + 1)
+        return quantity, limit
 
     async def deposit(self) -> Decimal:
         moved = Decimal("12.34567891")
