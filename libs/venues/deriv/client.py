@@ -97,14 +97,14 @@ class DerivClient:
         except LoggedOut:
             if not self._token:
                 raise
-            await self.renew("the session ended")
+            await self.renew(connection, "the session ended")
             return await (await self.connection()).call(request, priority=priority, on_push=on_push)
 
-    async def renew(self, reason: str) -> None:
-        """Give up the shared connection: the next call logs in anew."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            await connection.close(reason)
+    async def renew(self, stale: Connection, reason: str) -> None:
+        """Give up a connection, the shared one perhaps: the next call logs in anew."""
+        if self._connection is stale:
+            self._connection = None
+        await stale.close(reason)
 
     def _ask_site_later(self, connection: Connection) -> None:
         """What the venue says of itself is nice to have: nobody waits for it."""
@@ -146,5 +146,6 @@ class DerivClient:
         """Close the shared connection and the door."""
         for task in self._asking:
             task.cancel()
-        await self.renew("closed by us")
+        if self._connection is not None:
+            await self.renew(self._connection, "closed by us")
         await self._door.aclose()

@@ -62,10 +62,11 @@ class PrivateStream:
                 began = loop.time()
                 try:
                     connection = await self._client.connection()
-                    lost = await self._serve(connection, sink, lost)
-                except LoggedOut as err:
-                    lost = str(err)
-                    await self._client.renew(str(err))
+                    try:
+                        lost = await self._serve(connection, sink, lost)
+                    except LoggedOut as err:
+                        lost = str(err)
+                        await self._client.renew(connection, lost)
                 except VenueUnavailable as err:
                     lost = str(err)
                 log.info("private stream of deriv interrupted: %s", lost)

@@ -16,7 +16,7 @@ from deriv_desk import GOOD, INSTRUMENT, Desk, order, refusal
 from libs.core.types import Action, ReportKind, Side, VenueReport
 from libs.venues.base import Trading, VenueRefused
 from libs.venues.credentials import Credentials
-from libs.venues.deriv import private
+from libs.venues.deriv import connection, private
 from libs.venues.registry import make_trading
 
 
@@ -222,3 +222,48 @@ async def test_a_purchase_told_by_the_stream_resolves_an_order_that_no_book_show
     found = await trading.resolve(wanted)
     assert found is not None
     assert [(r.kind, r.venue_order_id, r.trade_id) for r in found] == [(ReportKind.FILLED, "700", "9700")]
+
+
+async def test_a_session_that_ended_is_renewed_and_the_stream_goes_on(
+    desk: Desk, make: Callable[[], Trading], eventually: Any
+) -> None:
+    ended = [True]
+    honest = desk.venue.answers["portfolio"]
+    desk.venue.answers["portfolio"] = lambda request: (
+        refusal("portfolio", "AuthorizationRequired") if ended and ended.pop() else honest(request)
+    )
+    trading, kept = make(), Ledger()
+    listening = asyncio.create_task(trading.listen(kept))
+    await eventually(lambda: kept.resumes, "the stream to begin on a new session")
+    assert len(desk.venue.paths) == 2
+    await desk.tell("deposit", 1.0, trade=1)
+    await eventually(lambda: kept.transfers, "a message")
+    listening.cancel()
+    with suppress(asyncio.CancelledError):
+        await listening
+    await trading.aclose()
+
+
+async def test_updates_come_although_the_answer_to_the_subscription_was_lost(
+    desk: Desk, make: Callable[[], Trading], eventually: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "ANSWER_S", 0.3)
+    asked: list[int] = []
+
+    def lost_once(request: dict[str, Any]) -> dict[str, Any] | None:
+        asked.append(request["req_id"])
+        return refusal("transaction", "AlreadySubscribed") if len(asked) > 1 else None
+
+    desk.venue.answers["transaction"] = lost_once
+    trading, kept = make(), Ledger()
+    listening = asyncio.create_task(trading.listen(kept))
+    await eventually(lambda: kept.resumes, "the stream to begin")
+    row = {"action": "deposit", "amount": 2, "balance": 3, "currency": "USD", "transaction_id": 8}
+    update = {"msg_type": "transaction", "req_id": asked[0], "subscription": {"id": "never-seen"}}
+    await desk.push(update | {"transaction": row | {"transaction_time": int(time.time())}})
+    await eventually(lambda: kept.transfers, "the update")
+    assert len(desk.venue.paths) == 1
+    listening.cancel()
+    with suppress(asyncio.CancelledError):
+        await listening
+    await trading.aclose()
