@@ -246,7 +246,8 @@ def check_books(world: World) -> None:
         else:
             assert len(both) == 2
             assert {row["side"] for row in both} == {"BUY", "SELL"}
-            assert both[0]["qty"] == both[1]["qty"] and both[0]["quote"] == both[1]["quote"]
+            assert both[0]["qty"] == both[1]["qty"]
+            assert both[0]["quote"] == both[1]["quote"]
     for symbol, orders in state.orders.items():
         for order in orders:
             rows = fills[symbol, order.id]

@@ -125,6 +125,7 @@ class Core:
     def rest(self, step: Step, order: Order) -> None:
         """Queue an order on the book, behind what the market shows at its price."""
         order.seq = self.state.next_seq()
+        order.since = order.since or step.feed_ms
         order.visible = min(order.iceberg or order.left, order.left)
         order.ahead = self.market(order.symbol).left(order.buy, order.limit)
         self.resting[order.symbol].side(order.buy).add(order)

@@ -93,7 +93,7 @@ def _size(core: Core, step: Step, order: Order) -> None:
 
 def begin(core: Core, step: Step, order: Order) -> None:
     """Put an admitted and registered order to work."""
-    order.status, order.updated = "NEW", step.now
+    order.status, order.updated, order.since = "NEW", step.now, step.feed_ms
     if order.type in ALGO:
         stops.begin(order, core.market(order.symbol).prices.last, step.now)
         core.waiting[order.symbol][order.id] = order

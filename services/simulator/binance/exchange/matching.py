@@ -50,23 +50,26 @@ def ladder(core: Core, symbol: str, buy: bool, limit: int) -> Iterator[Piece]:
             level = next(levels, None)
 
 
-def _level(price: int, shown: int, orders: list[Order]) -> Iterator[Piece]:
+def _level(price: int, shown: int, orders: list[Order]) -> list[Piece]:
+    """The pieces of one price as they stand now: whoever takes them changes what they were made from."""
+    pieces: list[Piece] = []
     passed = 0
     for order in orders:
         if (qty := min(order.ahead - passed, shown)) > 0:
             passed += qty
             shown -= qty
-            yield price, qty, None
-        yield price, order.visible, order
+            pieces.append((price, qty, None))
+        pieces.append((price, order.visible, order))
     if shown:
-        yield price, shown, None
+        pieces.append((price, shown, None))
     hidden = {order.id: order.left - order.visible for order in orders if order.iceberg}
     while any(hidden.values()):
         for order in orders:
             if rest := hidden.get(order.id, 0):
                 part = min(order.iceberg, rest)
                 hidden[order.id] = rest - part
-                yield price, part, order
+                pieces.append((price, part, order))
+    return pieces
 
 
 def _limit(order: Order) -> int:
@@ -205,6 +208,8 @@ def meet_print(core: Core, step: Step, symbol: str, trade: Print) -> None:
             limit = order.limit
             if limit < trade.price if buy else limit > trade.price:
                 break
+            if trade.ms < order.since:  # told late: it was there before the order
+                continue
             if limit == trade.price:
                 if trade.buyer_is_maker is not buy:
                     break

@@ -21,8 +21,8 @@ class Order(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One order with everything that has become of it; journalled whole whenever it changes.
 
     `cover` is the price at which a purchase's money is locked, `held` what is locked for it now, `seq` its place in
-    time, `visible` what an iceberg shows, `ahead` the displayed quantity of the market queued before it, `extreme` the
-    best price a trailing stop has seen (0 before it tracks).
+    time, `since` the feed's time from which prints concern it, `visible` what an iceberg shows, `ahead` the displayed
+    quantity of the market queued before it, `extreme` the best price a trailing stop has seen (0 before it tracks).
     """
 
     account: int
@@ -60,6 +60,7 @@ class Order(msgspec.Struct, kw_only=True, omit_defaults=True):
     cover: int = 0
     held: int = 0
     seq: int = 0
+    since: int = 0
     visible: int = 0
     ahead: int = 0
     amended: int = 0

@@ -87,7 +87,7 @@ class Running:
     @contextmanager
     def _step(self) -> Iterator[Step]:
         """Run one step; what it did is in the journal before its events go out. Raises OSError (disk full)."""
-        step = Step(self._core, self.now_ms())
+        step = Step(self._core, self.now_ms(), self._feed.now_ms())
         yield step
         while step.ready:
             placing.start_pending(self._core, step, step.ready.popleft())
@@ -136,7 +136,7 @@ class Running:
                 market.refresh()
                 matching.meet_print(self._core, step, symbol, trade)
             if self._core.waiting[symbol]:
-                triggers.see(self._core, step, symbol, trade.price)
+                triggers.see(self._core, step, symbol, trade)
 
     def on_book(self, symbol: str) -> None:
         """Follow a new state of the market's book."""

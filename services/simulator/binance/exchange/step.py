@@ -16,10 +16,13 @@ if TYPE_CHECKING:
 
 
 class Step:
-    """Gathers everything between one call or market event and its commit. `now` is ms UTC of the venue's clock."""
+    """Gathers everything between one call or market event and its commit.
 
-    def __init__(self, core: Core, now: int) -> None:
-        self.now = now
+    `now` is ms UTC of the venue's clock, `feed_ms` the feed's, which the venue's may have jumped away from.
+    """
+
+    def __init__(self, core: Core, now: int, feed_ms: int) -> None:
+        self.now, self.feed_ms = now, feed_ms
         self.line = Line(ms=now)
         self.events: list[tuple[int, Event]] = []
         self.ready: deque[OrderList] = deque()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from services.simulator.binance.candles import Print
 from services.simulator.binance.exchange import entry, lists, matching, stops
 from services.simulator.binance.exchange.api import ApiError
 from services.simulator.binance.exchange.core import Core
@@ -9,10 +10,10 @@ from services.simulator.binance.exchange.orders import AT_MARKET, Order
 from services.simulator.binance.exchange.step import Step
 
 
-def see(core: Core, step: Step, symbol: str, price: int) -> None:
-    """Show all waiting orders of a symbol a trade price, in the order of their ids."""
+def see(core: Core, step: Step, symbol: str, trade: Print) -> None:
+    """Show all waiting orders of a symbol a trade, in the order of their ids."""
     for order in list(core.waiting[symbol].values()):
-        if order.open and order.waits and stops.due(step, order, price):
+        if order.open and order.waits and trade.ms >= order.since and stops.due(step, order, trade.price):
             fire(core, step, order)
 
 
