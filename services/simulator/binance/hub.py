@@ -56,7 +56,7 @@ class Hub:
         self._queue_bytes = queue_bytes
         self._habits = habits
         self._faults = faults or NoFaults()
-        self._faulty = not isinstance(self._faults, NoFaults)
+        self._faulty = type(self._faults) is not NoFaults
         self._now_ms = now_ms
         self._listeners: dict[str, set[Listener]] = {}
         self._connections: set[Listener] = set()

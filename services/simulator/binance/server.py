@@ -7,6 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
+from urllib.parse import unquote
 
 from aiohttp import web
 
@@ -241,7 +242,10 @@ class BinanceSimulator:
         return await self._hub.serve(request, streams, combined=False, micros=_micros(request.query))
 
     async def _combined(self, request: web.Request) -> web.StreamResponse:
-        streams = [name for name in request.query.get("streams", "").split("/") if name]
+        # a plus sign in a stream's name is one, not a blank
+        pairs = (pair.partition("=") for pair in request.rel_url.raw_query_string.split("&"))
+        given = next((unquote(value) for name, _, value in pairs if name == "streams"), "")
+        streams = [name for name in given.split("/") if name]
         return await self._hub.serve(request, streams, combined=True, micros=_micros(request.query))
 
     async def _state(self, request: web.Request) -> web.Response:
