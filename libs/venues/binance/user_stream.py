@@ -167,7 +167,7 @@ class UserStream:
     async def _tell_transfer(self, event: bytes, sink: PrivateSink) -> None:
         update = trade_codec.balance_update.decode(event)
         codec.check_time(update.T)
-        codec.amount(abs(update.d))
+        codec.amount(update.d.copy_abs())
         identity = f"{update.T}:{update.a}:{update.d}"
         if self._is_new(("transfer", identity)):
             await sink.transfer(update.a, update.d, update.T * MILLISECOND, identity)

@@ -19,10 +19,14 @@ from libs.venues.binance.trading import BinanceTrading
 from libs.venues.credentials import Credentials
 from libs.venues.registry import make_market_data
 from services.simulator.app import Simulator
+from services.simulator.binance.server import ACCOUNT
 from services.simulator.faults.plan import plan_of
 from services.simulator.settings import SimulatorOptions
 
 SYMBOL = "BTCUSDT"
+UNIT = 10**8
+"""The engine counts in 1e-8."""
+
 D = Decimal
 
 
@@ -150,17 +154,17 @@ async def test_a_round_trip_agrees_to_the_last_digit(key_kind: str) -> None:
 
 async def test_a_large_order_fills_in_parts_and_the_rest_is_cancelled() -> None:
     async with house() as desk:
-        market = BinanceMarketData(desk.simulator.binance.rest_url, desk.simulator.binance.ws_url)
-        asks = (await market._rest.depth(SYMBOL)).asks
-        await market.aclose()
-        limit = D(str(asks[1][0]))
-        quantity = (9_000 / limit).quantize(D("0.00001"))
+        desk.simulator.binance.exchange.deposit(ACCOUNT, "USDT", D(5_000_000))
+        desk.opening["USDT"] += 5_000_000
+        asks = desk.simulator.binance.feed.depth(SYMBOL).top(2)[1]
+        limit = D(asks[-1][0]) / UNIT
+        quantity = 5 * sum(D(size) for _, size in asks) / UNIT
         reports = await desk.buy(str(quantity), str(limit))
+        assert reports[-1].kind is ReportKind.CANCELLED
         filled = [r for r in reports if r.kind is ReportKind.FILLED]
         assert all(r.price is not None and r.price <= limit for r in filled)
+        assert 0 < sum((r.quantity or D(0) for r in filled), D(0)) < quantity
         await desk.agrees(Side.BUY, reports)
-        done = sum((r.quantity or D(0) for r in filled), D(0))
-        assert (reports[-1].kind is ReportKind.CANCELLED) == (done < quantity)
         missed = await desk.buy("0.001", str((limit / 2).quantize(D("0.01"))))
         assert [r.kind for r in missed] == [ReportKind.ACKNOWLEDGED, ReportKind.CANCELLED]
 
