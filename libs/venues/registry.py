@@ -176,8 +176,9 @@ def make_trading(
         _need_credentials(
             venue, known.key and secret, "BINANCE_API_KEY and BINANCE_SECRET_KEY (or BINANCE_PRIVATE_KEY)"
         )
-        make = _load("binance.trading", "BinanceTrading", "binance")
-        return cast(Trading, make(urls, known, currency=currency, simulator=simulator))
+        from libs.venues.binance.trading import BinanceTrading
+
+        return BinanceTrading(urls, known, currency=currency, simulator=simulator)
     if venue == "alpaca":
         _need_credentials(venue, known.key and known.secret, "ALPACA_API_KEY and ALPACA_SECRET_KEY")
         return cast(Trading, _load("alpaca.trading", "AlpacaTrading", "alpaca")(urls, known, currency=currency))

@@ -29,7 +29,7 @@ class LiveAccounts:
 
     Args:
         tradings, venues: order adapter and name of the venue by account. state: the stage's state.
-        handlers: feed the stage. now: data clock by venue, ns UTC.
+        handlers: feed the stage. now: data clock by venue, ns UTC. again_s: see `Reconciler`.
     """
 
     def __init__(
@@ -41,6 +41,8 @@ class LiveAccounts:
         bus: Bus,
         spawn: Spawn,
         now: Callable[[str], Nanos],
+        *,
+        again_s: float,
     ) -> None:
         self._tradings, self._state, self._bus, self._spawn = tradings, state, bus, spawn
         self._venues, self._asked = dict(venues), dict[str, asyncio.Event]()
@@ -51,7 +53,13 @@ class LiveAccounts:
         }
         self._compared = {
             account: Reconciler(
-                account, trading, state, handlers.on_inline, self._command, partial(now, self._venues[account])
+                account,
+                trading,
+                state,
+                handlers.on_inline,
+                self._command,
+                partial(now, self._venues[account]),
+                again_s=again_s,
             )
             for account, trading in tradings.items()
         }

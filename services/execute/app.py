@@ -154,6 +154,7 @@ class ExecuteApp:
                 self._bus,
                 self._chassis.spawn,
                 self._chassis.clocks.now,
+                again_s=self._chassis.settings.trading.reconcile_again_s,
             )
             handlers.on_command = self._live.on_command
         taken = await runner.start(msgspec.json.encode(self._config), snapshot)

@@ -18,8 +18,6 @@ from services.execute import metrics
 
 log = structlog.get_logger("execute")
 
-LOOK_AGAIN_S = 3.0
-"""A difference counts when it is there a second time this much later: a fill may be on its way to us."""
 ACTOR = "reconciliation"
 ZERO = Decimal(0)
 
@@ -71,6 +69,7 @@ class Reconciler:
     Args:
         state: the stage's state. record: hands an event to the stage; returns once the ledger has it.
         command: publishes a command. now: the venue's data clock, ns UTC.
+        again_s: a difference counts when it is there a second time this much later: a fill may be on its way to us.
     """
 
     def __init__(
@@ -82,7 +81,7 @@ class Reconciler:
         command: Callable[[Control], Awaitable[None]],
         now: Callable[[], Nanos],
         *,
-        again_s: float = LOOK_AGAIN_S,
+        again_s: float,
     ) -> None:
         self._account, self._trading, self._state = account, trading, state
         self._record, self._command, self._now, self._again_s = record, command, now, again_s

@@ -173,6 +173,9 @@ class TradingSettings(_Section):
     permit_ttl_s: Seconds = Field(5.0, description="data time for which a permit is valid")
     equity_every_s: Seconds = Field(5.0, description="data time between two account states without a fill")
     reconcile_every_s: Seconds = Field(60.0, description="live: the ledger is compared with the venue this often")
+    reconcile_again_s: Seconds = Field(
+        3.0, description="live: a difference counts when it is there a second time this much later"
+    )
 
 
 class RiskSettings(_Section):

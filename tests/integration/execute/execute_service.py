@@ -124,9 +124,9 @@ def signer_in(var: Path) -> Signer:
     return Signer.load(keys_folder(var) / "risk.key")
 
 
-def ledger(broker: MemoryBroker, kind: type[Any]) -> list[Any]:
-    """Everything of one type in the ORDERS stream."""
-    events = (decode(message[1]) for message in broker.messages["ORDERS"])
+def ledger(broker: MemoryBroker, kind: type[Any], stream: str = "ORDERS") -> list[Any]:
+    """Everything of one type in a stream, which is the ledger unless said."""
+    events = (decode(message[1]) for message in broker.messages[stream])
     return [event for event in events if isinstance(event, kind)]
 
 

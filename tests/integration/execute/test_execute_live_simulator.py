@@ -3,120 +3,38 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from decimal import Decimal as D
 from pathlib import Path
-from typing import Any
 
 import execute_world as w
 import pytest
-from execute_service import Process, example_settings, ledger, next_life, signer_in, until
+from execute_house import DERIV, House, cut_off, house_at, total
+from execute_service import ledger, next_life, until
 
-from libs.common.bus.memory import MemoryBroker, MemoryBus
-from libs.common.settings import AccountSettings, Settings
 from libs.core.types import (
-    SECOND,
     AccountState,
     Action,
-    Event,
+    ControlKind,
     Fill,
-    Instrument,
     Mode,
     Order,
     OrderState,
-    Permit,
     Position,
     Reconciliation,
     ReconciliationKind,
     Side,
-    Ticks,
-    Trade,
-    VenueClock,
-    stable_id,
 )
-from libs.venues.base import Trading
-from libs.venues.credentials import Credentials
-from libs.venues.registry import make_market_data, make_trading
 from services.execute import metrics
-from services.simulator.app import Simulator
-from services.simulator.settings import SimulatorOptions
 
 ACCOUNT = "deriv-live"
-
-
-class House:
-    """The simulator, a bus, and just enough of ingest and risk to trade one symbol."""
-
-    def __init__(self, facts: dict[str, Any], instrument: Instrument, var: Path) -> None:
-        self.facts, self.instrument, self.var = facts, instrument, var
-        self.broker = MemoryBroker()
-        self.bus = MemoryBus(self.broker)
-        self.signer = signer_in(var)
-        accounts = (AccountSettings(id=ACCOUNT, venue="deriv", currency="USD"),)
-        self.settings: Settings = example_settings(mode="live", accounts=accounts)
-
-    def trading(self, **product: Any) -> dict[str, Trading]:
-        """A fresh order adapter."""
-        urls = {"ws": self.facts["deriv_url"]}
-        return {
-            ACCOUNT: make_trading(
-                "deriv", endpoints=urls, credentials=Credentials(token=self.facts["token"]), **product
-            )
-        }
-
-    async def process(self, die_at: int = 0, reached: bool = False, **product: Any) -> Process:
-        """A started executor."""
-        made = Process(
-            self.broker,
-            self.settings,
-            self.var,
-            die_at=die_at,
-            reached=reached,
-            tradings=self.trading(**product),
-        )
-        await made.app.start()
-        await until(lambda: made.app.not_ready() == ["waiting for the clock of deriv"], "the ledger to be taken up")
-        return made
-
-    async def time_and_price(self, price: float = 0.0) -> None:
-        """The venue's clock and, when given, a price."""
-        now = time.time_ns()
-        clock = VenueClock(id=stable_id("c", now), ts_event=now, venue="deriv", ts_machine=now, extrapolate=True)
-        events: list[Event] = [clock]
-        if price:
-            item = Trade(now, price, 0.0, 0, now // SECOND)
-            events.append(Ticks(id=stable_id("t", now), ts_event=now, venue="deriv", symbol="1HZ100V", items=(item,)))
-        for event in events:
-            await self.bus.publish(event)
-
-    async def permit(self, name: str, **fields: Any) -> Permit:
-        """A signed permit of now."""
-        ms = (time.time_ns() - w.T0) / 1e6
-        terms: dict[str, Any] = {"instrument": self.instrument, "account": ACCOUNT, "ms": ms, "ttl_s": 30.0}
-        permit = self.signer.sign(w.permit(name, **(terms | fields)))
-        await self.bus.publish_durable(permit)
-        return permit
-
-    def states(self, intent: str) -> list[OrderState]:
-        """The life of one order in the ledger."""
-        return [order.state for order in ledger(self.broker, Order) if order.intent_id == intent]
 
 
 @pytest.fixture
 async def house(tmp_path: Path) -> AsyncIterator[House]:
     """A running simulator with 1HZ100V."""
-    simulator = Simulator(SimulatorOptions(token="good-token", key="k", secret="s"))
-    await simulator.start()
-    facts = simulator.describe()
-    market = make_market_data("deriv", endpoints={"ws": facts["deriv_url"]}, simulator=True)
-    (instrument,) = await market.instruments(["1HZ100V"])
-    await market.aclose()
-    made = House(facts, instrument, tmp_path)
-    await made.bus.publish(instrument)
-    yield made
-    await made.bus.close()
-    await simulator.stop()
+    async with house_at(DERIV, tmp_path) as made:
+        yield made
 
 
 async def test_a_multiplier_is_bought_and_sold_and_the_books_agree_with_the_venue(house: House) -> None:
@@ -130,10 +48,11 @@ async def test_a_multiplier_is_bought_and_sold_and_the_books_agree_with_the_venu
     await house.permit("live-2", action=Action.EXIT, side=Side.SELL, position_id="live-1")
     await until(lambda: OrderState.FILLED in house.states("live-2"), "the venue to buy it back", 20)
     await until(lambda: not ledger(house.broker, Position)[-1].is_open, "the position to close")
-    cash, _ = await house.trading()[ACCOUNT].balance()
+    cash, _ = await house.trading().balance()
     last = ledger(house.broker, AccountState)[-1]
     assert last.balance == last.equity == cash
-    assert last.balance == D(10_000) + sum(fill.realised for fill in ledger(house.broker, Fill))
+    assert last.balance == D(10_000) + total(ledger(house.broker, Fill))
+    await house.agrees(process)
     assert process.failed == []
     await process.stop()
 
@@ -172,15 +91,11 @@ async def test_a_buy_whose_answer_died_with_the_process_is_found_and_never_repea
     await until(lambda: OrderState.SENT in house.states("live-1"), "the order to be sent")
     process.bus.die_at, process.bus.reached = process.bus.published + 1, reached
     assert process.bus.die_at > seen
-    probe = house.trading()[ACCOUNT]
+    probe = house.trading()
     async with asyncio.timeout(10):
         while not await probe.open_positions():  # noqa: ASYNC110 - only the venue knows
             await asyncio.sleep(0.05)
-    await until(lambda: process.bus.dead, "the process to die")
-    process.bus.dead = True
-    for task in list(process.tasks):
-        task.cancel()
-    await process.bus.close()
+    await cut_off(process)
     next_life(monkeypatch)
     again = await house.process()
     await house.time_and_price()
@@ -196,7 +111,7 @@ async def test_a_buy_whose_answer_died_with_the_process_is_found_and_never_repea
 
 
 async def test_positions_that_the_ledger_does_not_know_are_counted_and_left_alone(house: House) -> None:
-    stranger = house.trading()[ACCOUNT]
+    stranger = house.trading()
     order = w.World(w.config(Mode.LIVE)).open_market().give(w.permit(worst="1000000"))[0]
     assert isinstance(order, Order)
     await stranger.submit(order, house.instrument)
@@ -221,6 +136,35 @@ async def test_a_rise_of_three_ticks_settles_at_the_venue_and_is_booked(house: H
     await house.permit("live-1", worst="1000000")
     await until(lambda: len(ledger(house.broker, Fill)) == 2, "the contract to settle", 25)
     await until(lambda: not ledger(house.broker, Position)[-1].is_open, "the position to close")
-    cash, _ = await house.trading()[ACCOUNT].balance()
+    cash, _ = await house.trading().balance()
     assert ledger(house.broker, AccountState)[-1].balance == cash
+    await process.stop()
+
+
+async def test_a_contract_bought_behind_our_back_halts_the_account_until_it_is_rearmed(house: House) -> None:
+    process = await house.process()
+    await house.time_and_price()
+    await house.taken_up()
+    stranger = house.trading()
+    order = w.World(w.config(Mode.LIVE)).open_market().give(w.permit(worst="1000000"))[0]
+    assert isinstance(order, Order)
+    await stranger.submit(order, house.instrument)
+    (held,) = await stranger.open_positions()
+    await stranger.aclose()
+    live = process.app._live
+    assert live is not None
+    await live.compare()
+    (halt,) = house.commands()
+    assert (halt.kind, halt.scope, halt.actor) == (ControlKind.HALT, ACCOUNT, "reconciliation")
+    assert f"contract {held.id} is not in the ledger" in halt.reason
+    assert ledger(house.broker, Reconciliation)[-1].unknown == (held.id,)
+    await house.permit("live-1", worst="1000000")
+    assert await house.ended("live-1") is OrderState.REJECTED
+    assert "halt is in force" in ledger(house.broker, Order)[-1].reason
+    await house.bus.publish_durable(w.control(ControlKind.REARM, ACCOUNT, "rearm"))
+    await until(lambda: house.compared()[-1] is ReconciliationKind.BASELINE, "the difference to be taken as it is", 20)
+    assert "test (cli)" in ledger(house.broker, Reconciliation)[-1].detail
+    await house.agrees(process)
+    await house.permit("live-2", worst="1000000")
+    assert await house.ended("live-2") is OrderState.FILLED
     await process.stop()
