@@ -122,6 +122,7 @@ def topup_virtual(venue: Venue, session: Session, request: Request) -> None:
     if amount <= 0:
         message = f"You can only request additional funds if your balance falls below {OPENING_BALANCE} {CURRENCY}."
         raise ApiError("TopupVirtualError", message)
-    entry = venue.move_cash(session.account, "virtual_credit", amount)
+    entry = venue.book_cash(session.account, "virtual_credit", amount)
     body = {"amount": float(entry.amount), "currency": CURRENCY}
     session.answer(request.envelope, "topup_virtual", {"topup_virtual": body})
+    venue.announce(entry)

@@ -188,9 +188,14 @@ class Venue:
 
         Raises ApiError (balance) or OSError (disk).
         """
+        entry = self.book_cash(account, action, amount)
+        self.announce(entry)
+        return entry
+
+    def book_cash(self, account: Account, action: str, amount: Decimal) -> Transaction:
+        """Let money come or go as move_cash does, and leave it to the caller to tell it."""
         entry = account.move(action, amount, self.now())
         self._write_entry(entry, "cash", action=action)
-        self.announce(entry)
         return entry
 
     def refresh(self, account: Account, contract: Contract) -> None:

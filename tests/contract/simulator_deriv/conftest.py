@@ -85,6 +85,12 @@ def desk(tmp_path: Path) -> Desk:
     return Desk(tmp_path)
 
 
+@pytest.fixture
+def desk_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Desk]:
+    """Make as many venues as a test wants, each in a folder of its own."""
+    return lambda: Desk(tmp_path_factory.mktemp("desk"))
+
+
 @pytest.fixture(scope="session")
 def schema_folder() -> Path:
     folder = Path(__file__).parents[3].parent / "shared" / "protocols" / "deriv-schemas" / "v3"

@@ -84,6 +84,40 @@ def test_answers_of_a_trading_day_validate(desk: Any, orders: Any, official: Off
     assert official.seen == expected
 
 
+OTHER_KINDS: list[dict[str, Any]] = [
+    {"contract_type": "CALLE", "symbol": "R_100", "duration": 2, "duration_unit": "t"},
+    {"contract_type": "PUTE", "symbol": "JD10", "duration": 1, "duration_unit": "m"},
+    {"contract_type": "CALL", "symbol": "R_75", "duration": 1, "duration_unit": "d"},
+    {"contract_type": "DIGITMATCH", "symbol": "R_10", "barrier": "7", "duration": 5, "duration_unit": "t"},
+    {"contract_type": "DIGITODD", "symbol": "1HZ10V", "duration": 1, "duration_unit": "t"},
+    {"contract_type": "ACCU", "symbol": "1HZ100V", "growth_rate": 0.03, "limit_order": {"take_profit": 2}},
+    {"contract_type": "ACCU", "symbol": "R_100", "growth_rate": 0.01},
+    {"contract_type": "MULTUP", "symbol": "R_100", "multiplier": 40, "cancellation": "60m"},
+    {"contract_type": "MULTDOWN", "symbol": "stpRNG", "multiplier": 750, "limit_order": {"take_profit": 3}},
+    {"contract_type": "CALL", "symbol": "frxEURUSD", "duration": 15, "duration_unit": "m", "barrier": "+0.00050"},
+]
+
+
+@pytest.mark.parametrize("kind", OTHER_KINDS, ids=lambda kind: f"{kind['contract_type']} {kind['symbol']}")
+def test_answers_about_every_kind_of_contract_validate(desk: Any, official: Official, kind: dict[str, Any]) -> None:
+    trader = desk.trader()
+    parameters = {"currency": "USD", "amount": 10, "basis": "stake", **kind}
+    trader.ask(transaction=1, subscribe=1)
+    quoted = trader.ask(proposal=1, subscribe=1, **parameters)
+    contract_id = trader.ask(buy=quoted["proposal"]["id"], price=50, subscribe=1)["buy"]["contract_id"]
+    trader.ask(portfolio=1)
+    desk.pass_seconds(6)
+    trader.ask(contracts_for=kind["symbol"])
+    trader.ask(proposal_open_contract=1, contract_id=contract_id)
+    desk.pass_seconds(70)
+    trader.ask(proposal_open_contract=1, contract_id=contract_id)
+    trader.ask(statement=1, description=1)
+    trader.ask(profit_table=1, description=1)
+    for message in trader.received:
+        official.check(message)
+    assert {"proposal", "buy", "proposal_open_contract", "contracts_for"} <= official.seen
+
+
 def _closed_properties(schema: dict[str, Any]) -> set[str]:
     return set(schema.get("properties", {})) - {"subscribe"} if schema.get("additionalProperties") is False else set()
 
