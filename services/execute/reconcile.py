@@ -118,6 +118,7 @@ class Reconciler:
             return True
 
     async def _look(self) -> None:
+        begun = self._now()
         found, book = await self._compare()
         if found or book.beside is None:
             await asyncio.sleep(self._again_s)
@@ -126,7 +127,7 @@ class Reconciler:
                 raise _Later("the difference changes; looking again")
         reported = self._state().differences.get(self._account)
         if book.beside is None:
-            await self._adopt(book, found, "what the account holds when it is taken up")
+            await self._adopt(book, found, "what the account holds when it is taken up", begun)
         elif not found:
             if reported is not None:
                 await self._tell(ReconciliationKind.AGREED, found, "ledger and venue agree again")
@@ -134,7 +135,8 @@ class Reconciler:
         elif not found.is_reported(reported):
             await self._stop(found)
         elif not self._halted():
-            await self._adopt(book, found, f"re-armed with a difference: {self.rearmed or 'no reason is known'}")
+            why = f"re-armed with a difference: {self.rearmed or 'no reason is known'}"
+            await self._adopt(book, found, why, begun)
         else:
             self._say("different", str(found))
             return
@@ -182,7 +184,8 @@ class Reconciler:
             raise _Later("orders are under way")
         return dict(book.moved), dict(book.beside or {}), sorted(book.holdings)
 
-    async def _adopt(self, book: AccountBook, found: Difference, why: str) -> None:
+    async def _adopt(self, book: AccountBook, found: Difference, why: str, at: Nanos) -> None:
+        """Dated by the first look: a transfer that is told later and happened before it was seen by both."""
         beside = dict(book.beside or {})
         for asset, amount in found.assets.items():
             beside[asset] = beside.get(asset, ZERO) + amount
@@ -191,7 +194,7 @@ class Reconciler:
             log.warning("positions at the venue that no order of ours explains are left alone", ids=found.unknown)
         told = Difference({name: beside[name] for name in sorted(beside) if beside[name]}, strangers, found.missing)
         log.warning("the venue's balances are taken as they are", account=self._account, why=why, found=str(found))
-        await self._tell(ReconciliationKind.BASELINE, told, why)
+        await self._tell(ReconciliationKind.BASELINE, told, why, at)
 
     async def _stop(self, found: Difference) -> None:
         """First the halt, then the record of what it is for: re-armed means that a person has seen this difference."""
@@ -217,8 +220,8 @@ class Reconciler:
     def _halted(self) -> bool:
         return bool({"*", self._account} & self._state().halts.keys())
 
-    async def _tell(self, kind: ReconciliationKind, found: Difference, detail: str) -> None:
-        now = self._now()
+    async def _tell(self, kind: ReconciliationKind, found: Difference, detail: str, at: Nanos = 0) -> None:
+        now = at or self._now()
         book = self._state().books[self._account]
         await self._record(
             Reconciliation(

@@ -12,12 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import execute_world as w
+import msgspec
 from execute_service import Process, example_settings, ledger, signer_in, until
 
 from libs.common.bus.memory import MemoryBroker, MemoryBus
 from libs.common.settings import AccountSettings, Settings
+from libs.core.stages.execute import ExecuteStage, build
 from libs.core.types import (
     SECOND,
+    AccountState,
     Control,
     Event,
     Fill,
@@ -25,14 +28,19 @@ from libs.core.types import (
     Order,
     OrderState,
     Permit,
+    Position,
     Quote,
     Reconciliation,
     ReconciliationKind,
+    Restored,
+    Started,
     Ticks,
     Trade,
     VenueClock,
     stable_id,
 )
+from libs.research.replay import Recording
+from libs.research.session import Message
 from libs.venues.base import Trading
 from libs.venues.credentials import Credentials
 from libs.venues.registry import make_market_data, make_trading
@@ -157,6 +165,29 @@ class House:
         """Let one fault in at the next such call."""
         rule = {"fault": fault, "venue": self.place.venue, "match": [match], "nth": 1, **more}
         self.simulator.faults.add(plan_of({"rules": [rule]}, "test"))
+
+    def replays_equal(self) -> int:
+        """Replay the execute stage from its journal; the number of outputs that came out as they were recorded."""
+        recording = Recording(
+            Message(subject, epoch, seq, stamp, payload)
+            for held in self.broker.messages.values()
+            for subject, payload, epoch, seq, _, stamp in held
+        )
+        made: dict[str, Event] = {}
+        stage: ExecuteStage | None = None
+        for _, entry in recording.entries("execute"):
+            event = recording.event(entry)
+            if isinstance(event, Started):
+                stage = build(event.config)
+            assert stage is not None
+            if isinstance(event, Restored):
+                stage.restore(event.snapshot)
+                continue
+            made |= {out.id: out for out in stage.apply(event, 0)}
+        kinds = (Order, Fill, Position, AccountState, Reconciliation)
+        recorded = {event.id: event for kind in kinds for event in ledger(self.broker, kind)}
+        assert recorded == {i: msgspec.structs.replace(e, ts_init=recorded[i].ts_init) for i, e in made.items()}
+        return len(recorded)
 
     async def agrees(self, process: Process) -> None:
         """The ledger expects just what the venue says, asked apart from the executor's own comparison."""

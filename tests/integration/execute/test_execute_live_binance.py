@@ -135,6 +135,7 @@ async def test_a_buy_whose_answer_died_with_the_process_is_found_and_never_repea
     await house.agrees(again)
     await probe.aclose()
     await again.stop()
+    assert house.replays_equal() > 15
 
 
 async def test_an_order_placed_behind_our_back_halts_the_account(house: House) -> None:
@@ -180,6 +181,7 @@ async def test_a_deposit_is_told_and_halts_nothing(house: House) -> None:
     last = ledger(house.broker, AccountState)[-1]
     assert last.balance == last.peak_equity == last.day_start_equity
     await process.stop()
+    assert house.replays_equal()
 
 
 async def depth(house: House) -> dict[str, list[list[str]]]:
