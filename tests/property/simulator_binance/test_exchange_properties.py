@@ -11,11 +11,11 @@ from typing import Any
 from exchange_world import ME, OTHER, SYMBOL, World, check_books, contents
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from services.simulator.binance.exchange.accounts import Terms
 from services.simulator.binance.exchange.api import ApiError, NewOrder, OrderKey
-from services.simulator.binance.exchange_info import STP_MODES, Spot
+from services.simulator.binance.exchange_info import STP_MODES, Spot, spot
 
 ACCOUNTS = st.sampled_from([ME, OTHER])
 SIDES = st.sampled_from(["BUY", "SELL"])
@@ -23,23 +23,31 @@ PRICES = st.integers(90, 110).map(str)
 FINE_PRICES = st.integers(9_000, 11_000).map(lambda number: str(D(number) / 100))
 QUANTITIES = st.integers(1, 40).map(lambda number: str(D(number) / 4))
 TIFS = st.sampled_from(["GTC", "GTC", "IOC", "FOK"])
+RANGE = {"bidLimitMultUp": "1.05", "bidLimitMultDown": "0.9", "askLimitMultUp": "1.1", "askLimitMultDown": "0.95"}
+PAIRS = [
+    Spot(SYMBOL, "BTC", "USDT", 10**6, 10**3, price_range=RANGE, stp_modes=("NONE", *STP_MODES)),
+    spot("BNBUSDT"),
+]
 MODES = st.sampled_from(["NONE", "EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH", "DECREMENT", "TRANSFER"])
 
 
 class Exchange(RuleBasedStateMachine):
     """Two accounts of one trade group, on one symbol, and a market that moves as it likes."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    world: World
+
+    @initialize(group=st.sampled_from([-1, 7]), discounted=st.booleans(), bnb=st.sampled_from(["0.001", "9"]))
+    def open(self, group: int, discounted: bool, bnb: str) -> None:
         self.folder = tempfile.TemporaryDirectory()
         self.world = World(
             Path(self.folder.name) / "journal.jsonl",
-            opening={"USDT": D(2_000), "BTC": D(20), "BNB": D(1)},
-            terms=Terms(trade_group=7),
-            pairs=[_listed()],
+            opening={"USDT": D(2_000), "BTC": D(20), "BNB": D(bnb)},
+            terms=Terms(trade_group=group, discounted=discounted),
+            pairs=PAIRS,
         )
         self.world.exchange.subscribe(OTHER, lambda _: None)
         self.world.prints("100")
+        self.world.prints("50", symbol="BNBUSDT")
 
     def teardown(self) -> None:
         self.world.exchange.close()
@@ -209,10 +217,6 @@ class Exchange(RuleBasedStateMachine):
     @invariant()
     def books_are_right(self) -> None:
         check_books(self.world)
-
-
-def _listed() -> Spot:
-    return Spot("BTCUSDT", "BTC", "USDT", 10**6, 10**3, stp_modes=("NONE", *STP_MODES))
 
 
 TestExchange = Exchange.TestCase

@@ -10,10 +10,11 @@ from typing import Any
 
 import msgspec
 import pytest
-from exchange_world import ME, OTHER, SYMBOL, World, check_books, contents, ledger
+from exchange_world import ME, OTHER, SYMBOL, World, check_books, contents, ledger, refusal
 
 from services.simulator.binance.exchange.api import OrderKey
 from services.simulator.binance.exchange.engine import SpotExchange
+from services.simulator.binance.exchange_info import spot
 from services.simulator.record import Record
 
 ASSETS = {SYMBOL: ("BTC", "USDT")}
@@ -106,6 +107,25 @@ def test_a_damaged_line_in_the_middle_is_not_passed_over(tmp_path: Path) -> None
     path.write_bytes(b"{broken}\n" + path.read_bytes())
     with pytest.raises(msgspec.DecodeError):
         World(path)
+
+
+def test_orders_on_a_symbol_that_is_played_no_more_stay_as_they_were(tmp_path: Path) -> None:
+    world = World(tmp_path / "journal.jsonl")
+    world.limit("BUY", "1", "95")
+    later = World(tmp_path / "journal.jsonl", pairs=[spot("ETHUSDT")])
+    assert [row["symbol"] for row in later.exchange.open_orders(ME, None)] == [SYMBOL]
+    assert later.balance("USDT") == ("9905.00000000", "95.00000000")
+    assert refusal(lambda: later.cancel(1))[0] == -1121
+    assert later.limit("BUY", "1", "95", symbol="ETHUSDT")["status"] == "NEW"
+
+
+def test_open_orders_are_filled_by_data_that_begin_again(tmp_path: Path) -> None:
+    world = World(tmp_path / "journal.jsonl")
+    order = world.limit("BUY", "1", "99.5")["orderId"]
+    world.feed.ms -= 3_600_000
+    world.exchange = world.restart()
+    world.prints("99", "5")
+    assert world.status(order) == "FILLED"
 
 
 def test_a_full_disk_is_an_error_and_nothing_is_told(tmp_path: Path) -> None:

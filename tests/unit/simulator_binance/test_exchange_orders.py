@@ -195,6 +195,11 @@ def test_a_halted_symbol_takes_no_orders_but_cancels(world: World, status: str) 
     assert world.limit("BUY", "1", "95")["status"] == "NEW"
 
 
+def test_only_known_symbols_and_states_can_be_set(world: World) -> None:
+    assert refusal(lambda: world.exchange.set_status("NOPE", "HALT"))[0] == -1121
+    assert refusal(lambda: world.exchange.set_status(SYMBOL, "ASLEEP"))[0] == -1122
+
+
 def test_a_test_order_is_checked_and_leaves_nothing(world: World) -> None:
     new = world.new("BUY", "LIMIT", time_in_force="GTC", quantity="1", price="100")
     assert world.exchange.test(ME, new, compute_commission=False) == {}

@@ -32,7 +32,7 @@ def amend(core: Core, step: Step, order: Order, qty: int, client_id: str) -> Ans
     if order_list is not None and order.id in order_list.pair:
         legs += [leg for leg in core.legs(order_list) if leg.id in order_list.pair and leg is not order and leg.open]
     for leg in legs:
-        _check(core, step, leg, qty)
+        _check(core, leg, qty)
     before = order.client_id
     execution = 0
     for leg in legs:
@@ -47,11 +47,11 @@ def amend(core: Core, step: Step, order: Order, qty: int, client_id: str) -> Ans
     return answers.amended(order, before, execution, shown)
 
 
-def _check(core: Core, step: Step, order: Order, qty: int) -> None:
+def _check(core: Core, order: Order, qty: int) -> None:
     """Let the filters see the smaller order as if it were new."""
     whole, order.qty = order.qty, qty
     try:
-        entry.check_filters(core, order, step.now)
+        entry.check_filters(core, order)
     finally:
         order.qty = whole
 

@@ -91,12 +91,11 @@ class Asking(Running):
     def reference_price(self, symbol: str) -> Answer:
         """The reference price. Raises ApiError (-2043) when nothing has ever traded."""
         market = self._core.market(self._listed(symbol))
-        market.catch_up()
+        reference = market.reference()
         if not market.prices.last:
             raise ApiError(-2043, "This symbol doesn't have a reference price.")
-        now = self.now_ms()
-        reference = market.prices.reference(now)
-        return {"symbol": symbol, "referencePrice": text8(reference) if reference else None, "timestamp": now}
+        price = text8(reference) if reference else None
+        return {"symbol": symbol, "referencePrice": price, "timestamp": self.now_ms()}
 
     def deposit(self, account: int, asset: str, amount: Decimal) -> None:
         """Move money in (negative: out) from outside. Raises ApiError when more is to go than is free."""

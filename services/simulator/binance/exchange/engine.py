@@ -33,7 +33,7 @@ class SpotExchange(Asking):
         owner = self._trader(account)
         self.on_book(self._listed(order.symbol))
         with self._step() as step:
-            draft = self._draft(step, owner, order)
+            draft = self._draft(owner, order)
             self._core.counts.check(account, step.now)
             self._enter(step, draft)
         return self._placed(step, draft, order.new_order_resp_type)
@@ -41,14 +41,13 @@ class SpotExchange(Asking):
     def test(self, account: int, order: NewOrder, *, compute_commission: bool) -> Answer:
         """Check an order up to the door of the engine."""
         owner = self._trader(account)
-        with self._step() as step:
-            self._draft(step, owner, order)
+        self._draft(owner, order)
         return self._queries.order_commission(owner) if compute_commission else {}
 
-    def _draft(self, step: Step, owner: Account, new: NewOrder) -> Order:
+    def _draft(self, owner: Account, new: NewOrder) -> Order:
         """Build an order and pass it through everything that stands before the engine. Raises ApiError."""
         draft = self._compose(owner, new)
-        self._check(step, owner, [draft])
+        self._check(owner, [draft])
         return draft
 
     def _compose(self, owner: Account, new: NewOrder) -> Order:
@@ -61,7 +60,7 @@ class SpotExchange(Asking):
             raise ApiError(-2010, "This account may not place or cancel orders.")
         return owner
 
-    def _check(self, step: Step, owner: Account, drafts: list[Order]) -> None:
+    def _check(self, owner: Account, drafts: list[Order]) -> None:
         core, symbol = self._core, drafts[0].symbol
         pair = self._feed.symbols[symbol]
         if core.symbol_status(symbol) != TRADING:
@@ -71,7 +70,7 @@ class SpotExchange(Asking):
         for draft in drafts:
             if draft.stp != pair.stp_default and draft.stp not in pair.stp_modes:
                 raise ApiError(-1013, "This symbol does not allow the specified self-trade prevention mode.")
-            entry.check_filters(core, draft, step.now)
+            entry.check_filters(core, draft)
             rules.check_asset(draft, pair.base, pair.quote, owner.terms.limits)
             balance = owner.balance(pair.base)
             rules.check_position(draft, balance.free + balance.locked, here)
@@ -85,7 +84,7 @@ class SpotExchange(Asking):
 
     def _enter(self, step: Step, draft: Order) -> None:
         core = self._core
-        entry.admit(core, step, [draft])
+        entry.admit(core, [draft])
         core.counts.add(draft.account, step.now)
         core.register(step, draft)
         entry.begin(core, step, draft)
@@ -164,7 +163,7 @@ class SpotExchange(Asking):
         with self._step() as step:  # filters and counts come before both halves
             draft = self._compose(owner, order)
             replaced = self._queries.find(account, key)
-            self._check_replacement(step, owner, draft, replaced)
+            self._check_replacement(owner, draft, replaced)
             try:
                 self._core.counts.check(account, step.now)
             except ApiError as error:
@@ -187,19 +186,17 @@ class SpotExchange(Asking):
             placed = self._replace(draft, order.new_order_resp_type)
         return _both(canceled, placed)
 
-    def _check_replacement(self, step: Step, owner: Account, draft: Order, replaced: Order | None) -> None:
+    def _check_replacement(self, owner: Account, draft: Order, replaced: Order | None) -> None:
         """Check the new order as if the one that it replaces were gone already."""
         open_orders = self._core.state.open[owner.uid]
-        stays = replaced is None or not replaced.open or replaced.id not in [row.id for row in open_orders.values()]
-        if stays or replaced is None:
-            self._check(step, owner, [draft])
+        if replaced is None or not replaced.open:
+            self._check(owner, [draft])
             return
-        place = (replaced.symbol, replaced.id)
-        status = replaced.status
+        place, status = (replaced.symbol, replaced.id), replaced.status
         del open_orders[place]
         replaced.status = "CANCELED"
         try:
-            self._check(step, owner, [draft])
+            self._check(owner, [draft])
         finally:
             replaced.status = status
             open_orders[place] = replaced
@@ -240,7 +237,7 @@ class SpotExchange(Asking):
         self.on_book(new.symbol)
         with self._step() as step:
             drafts = placing.compose_legs(account, new, pair.stp_default)
-            self._check(step, owner, drafts)
+            self._check(owner, drafts)
             name = new.list_client_order_id
             known = self._core.state.list_by_client.get((account, name)) if name else None
             if known is not None and not known.done:

@@ -9,27 +9,19 @@ from services.simulator.binance.decimals import ONE
 from services.simulator.binance.exchange import matching, stops
 from services.simulator.binance.exchange.api import ApiError
 from services.simulator.binance.exchange.core import Core
-from services.simulator.binance.exchange.filters import Reference, failure
+from services.simulator.binance.exchange.filters import failure
 from services.simulator.binance.exchange.orders import ALGO, Order
 from services.simulator.binance.exchange.step import Step
 
 _BIPS = 10_000
 
 
-def reference(core: Core, symbol: str, now: int) -> Reference:
-    """The price that filters compare with: the reference price, else the average of some minutes, else the last."""
-    market = core.market(symbol)
-    market.catch_up()
-    found = market.prices.reference(now)
-    return lambda minutes: found or market.prices.average(now, minutes)
-
-
-def check_filters(core: Core, order: Order, now: int) -> None:
+def check_filters(core: Core, order: Order) -> None:
     """Raises ApiError when the symbol's filters refuse the order."""
-    core.rules[order.symbol].check(order, reference(core, order.symbol, now))
+    core.rules[order.symbol].check(order, core.market(order.symbol).compared)
 
 
-def settle_price(core: Core, step: Step, order: Order) -> None:
+def settle_price(core: Core, order: Order) -> None:
     """Find the price of a pegged order that goes on the book now. Raises ApiError when the book has none."""
     if not order.peg:
         return
@@ -45,10 +37,10 @@ def settle_price(core: Core, step: Step, order: Order) -> None:
     if order.price:  # a price given beside the peg is the worst one wanted
         best = min(best, order.price) if order.buy else max(best, order.price)
     order.pegged = order.cover = best
-    check_filters(core, order, step.now)
+    check_filters(core, order)
 
 
-def admit(core: Core, step: Step, orders: Sequence[Order]) -> None:
+def admit(core: Core, orders: Sequence[Order]) -> None:
     """Check orders that go to work together (one, or the two legs of an OCO). Raises ApiError (-2010)."""
     market = core.market(orders[0].symbol)
     market.follow()
@@ -57,15 +49,15 @@ def admit(core: Core, step: Step, orders: Sequence[Order]) -> None:
         if order.type in ALGO:
             _contingent(order, market.prices.last)
         else:
-            settle_price(core, step, order)
+            settle_price(core, order)
             order.cover = order.limit
         if order.type == "LIMIT_MAKER" and matching.crosses(core, order):
             raise ApiError(-2010, "Order would immediately match and take.")
         if order.quote_qty and not order.qty:
-            _size(core, step, order)
+            _size(core, order)
     order = orders[0]
     if order.type == "MARKET" and order.buy:
-        core.afford(order, order.quote_qty or matching.outlook(core, order, step.now).cost)
+        core.afford(order, order.quote_qty or matching.outlook(core, order).cost)
         return
     core.afford(order, max(each.left * each.cover // ONE if each.buy else each.left for each in orders))
 
@@ -76,15 +68,15 @@ def _contingent(order: Order, last: int) -> None:
     order.cover = order.price or order.stop or last * (_BIPS + order.trailing) // _BIPS
 
 
-def _size(core: Core, step: Step, order: Order) -> None:
+def _size(core: Core, order: Order) -> None:
     """Turn quoteOrderQty into a quantity. Raises ApiError when the book has less than the smallest quantity."""
     rules = core.rules[order.symbol]
     if next(matching.ladder(core, order.symbol, order.buy, 0), None) is None:
         raise ApiError(-2010, "Order book liquidity is less than symbol minimum quantity.")
-    order.qty = matching.spendable(core, order, order.quote_qty, rules.step, step.now)
+    order.qty = matching.spendable(core, order, order.quote_qty, rules.step)
     if order.qty == 0:
         raise failure("LOT_SIZE")
-    available = matching.outlook(core, order, step.now).qty
+    available = matching.outlook(core, order).qty
     for name, smallest in (("LOT_SIZE", rules.smallest), ("MARKET_LOT_SIZE", rules.smallest_at_market)):
         if available < min(smallest, order.qty):
             raise ApiError(-2010, f"Order book liquidity is less than {name} filter minimum quantity.")

@@ -37,6 +37,15 @@ class Liquidity:
         if not self.followed:
             self.prices.catch_up(self._feed.trades(self.symbol, None, _SEED_TRADES))
 
+    def reference(self) -> int:
+        """The reference price at the feed's time, 0 without one."""
+        self.catch_up()
+        return self.prices.reference(self._feed.now_ms())
+
+    def compared(self, minutes: int) -> int:
+        """What filters compare with: the reference price, else the average of some minutes, else the last price."""
+        return self.reference() or self.prices.average(self._feed.now_ms(), minutes)
+
     def refresh(self) -> None:
         """Look at the feed's book; another state of it gives back what was taken from the one before."""
         book = self._feed.depth(self.symbol)

@@ -19,11 +19,10 @@ Piece = tuple[int, int, Order | None]
 
 
 class Outlook(msgspec.Struct, frozen=True):
-    """What would become of a taker: executed quantity and its cost in 1e-8, and whether the book would run out."""
+    """What would become of a taker: executed quantity and its cost in 1e-8."""
 
     qty: int
     cost: int
-    dry: bool
 
 
 def ladder(core: Core, symbol: str, buy: bool, limit: int) -> Iterator[Piece]:
@@ -82,14 +81,12 @@ def crosses(core: Core, order: Order) -> bool:
     return next(ladder(core, order.symbol, order.buy, order.limit), None) is not None
 
 
-def price_range(core: Core, order: Order, now: int) -> tuple[int, int]:
+def price_range(core: Core, order: Order) -> tuple[int, int]:
     """The prices between which a taker may execute now by the PRICE_RANGE rule; (0, 0) without a check."""
     rule = core.feed.symbols[order.symbol].price_range
     if not rule:
         return 0, 0
-    market = core.market(order.symbol)
-    market.catch_up()
-    reference = market.prices.reference(now)
+    reference = core.market(order.symbol).reference()
     side = "bid" if order.buy else "ask"
     up, down = rule.get(f"{side}LimitMultUp"), rule.get(f"{side}LimitMultDown")
     high = reference * parse8(up) // ONE if up else 0
@@ -102,9 +99,9 @@ def _outside(price: int, bounds: tuple[int, int]) -> bool:
     return price < low or (high > 0 and price > high)
 
 
-def outlook(core: Core, order: Order, now: int) -> Outlook:
+def outlook(core: Core, order: Order) -> Outlook:
     """Foresee what the book has for a taker, self-trade prevention and price range included."""
-    bounds = price_range(core, order, now)
+    bounds = price_range(core, order)
     left, qty, cost = order.left, 0, 0
     met: set[int] = set()
     for price, piece, maker in ladder(core, order.symbol, order.buy, order.limit):
@@ -122,15 +119,15 @@ def outlook(core: Core, order: Order, now: int) -> Outlook:
             continue
         part = min(piece, left)
         qty, cost, left = qty + part, cost + price * part // ONE, left - part
-    return Outlook(qty, cost, left > 0)
+    return Outlook(qty, cost)
 
 
-def spendable(core: Core, order: Order, budget: int, step: int, now: int) -> int:
+def spendable(core: Core, order: Order, budget: int, step: int) -> int:
     """The quantity, in whole steps, whose notional comes as close to `budget` as the book allows without passing it.
 
     When the book runs out first, it is what the rest of the budget would buy at the last price.
     """
-    bounds = price_range(core, order, now)
+    bounds = price_range(core, order)
     total, last = 0, 0
     for price, piece, maker in ladder(core, order.symbol, order.buy, 0):
         if _outside(price, bounds):
@@ -150,7 +147,7 @@ def spendable(core: Core, order: Order, budget: int, step: int, now: int) -> int
 def work(core: Core, step: Step, order: Order) -> None:
     """Let an accepted order meet the book, then rest or expire by its type and time in force."""
     core.market(order.symbol).refresh()
-    if order.tif == "FOK" and outlook(core, order, step.now).qty < order.left:
+    if order.tif == "FOK" and outlook(core, order).qty < order.left:
         core.end(step, order, "EXPIRED", "UNFILLED_FOK_ORDER_EXPIRED")
         return
     _take(core, step, order)
@@ -171,7 +168,7 @@ def _take(core: Core, step: Step, order: Order) -> None:
         if not order.left or not order.open:
             return
         if bounds is None:
-            bounds = price_range(core, order, step.now)
+            bounds = price_range(core, order)
         if _outside(price, bounds):
             core.end(step, order, "EXPIRED", "EXECUTION_RULE_PRICE_RANGE_EXCEEDED")
             return

@@ -104,7 +104,7 @@ def start(core: Core, step: Step, new: NewList, orders: list[Order]) -> OrderLis
     first = orders if new.kind == "oco" else orders[:1]
     if new.kind == "oco":
         check_prices(core, first)
-    entry.admit(core, step, first)
+    entry.admit(core, first)
     for order in orders[len(first) :]:
         order.status = "PENDING_NEW"
     lists.register(core, step, order_list, orders)
@@ -134,12 +134,12 @@ def start_pending(core: Core, step: Step, order_list: OrderList) -> None:
             step.touch(order)
     try:
         for order in pending:
-            entry.check_filters(core, order, step.now)
+            entry.check_filters(core, order)
             if not order.qty:
                 raise ApiError(-1013, "Filter failure: LOT_SIZE")
         if len(pending) > 1:
             check_prices(core, pending)
-        entry.admit(core, step, pending)
+        entry.admit(core, pending)
     except ApiError:
         for order in pending:
             core.end(step, order, "EXPIRED", "REJECTED", follow=False)

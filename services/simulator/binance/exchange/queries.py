@@ -56,7 +56,7 @@ class Queries:
 
     def all_orders(self, account: int, symbol: str, page: Page) -> list[Answer]:
         """Orders from an id on, of a span of their creation, or the newest."""
-        orders = self._core.state.of_account[account, symbol]
+        orders = self._core.state.orders_of(account, symbol)
         return [answers.row(order) for order in _page(orders, page, lambda row: row.id, lambda row: row.created)]
 
     def trades(self, account: int, symbol: str, order_id: int | None, page: Page) -> list[Answer]:

@@ -12,7 +12,7 @@ from services.simulator.binance.candles import Print
 from services.simulator.binance.decimals import text8
 from services.simulator.binance.exchange import matching, placing, triggers
 from services.simulator.binance.exchange.accounts import OPENING, Account, Terms
-from services.simulator.binance.exchange.api import EventSink
+from services.simulator.binance.exchange.api import ApiError, EventSink
 from services.simulator.binance.exchange.core import Core
 from services.simulator.binance.exchange.counts import Counts
 from services.simulator.binance.exchange.filters import Rules
@@ -26,6 +26,7 @@ from services.simulator.faults.base import Faults, NoFaults
 from services.simulator.record import Record
 
 TRADING: Final = "TRADING"
+STATUSES: Final = frozenset({TRADING, "HALT", "BREAK", "END_OF_DAY", "CANCEL_ONLY"})
 
 
 class Running:
@@ -65,8 +66,11 @@ class Running:
     def _resume(self) -> None:
         for orders in list(self._core.state.open.values()):
             for order in sorted(orders.values(), key=lambda each: each.seq):
+                if order.symbol not in self._feed.symbols:  # other data are played now: it stays as it was
+                    continue
                 market = self._core.market(order.symbol)
                 market.follow()
+                order.since = min(order.since, self._feed.now_ms())
                 if order.waits:
                     self._core.waiting[order.symbol][order.id] = order
                 elif order.seq:
@@ -159,7 +163,11 @@ class Running:
         return bool(core.resting[symbol] or core.waiting[symbol]) and core.symbol_status(symbol) == TRADING
 
     def set_status(self, symbol: str, status: str) -> None:
-        """Halt a symbol (HALT, BREAK, END_OF_DAY, CANCEL_ONLY) or let it trade again (TRADING)."""
+        """Halt a symbol or let it trade again. Raises ApiError for an unknown symbol or status."""
+        if symbol not in self._feed.symbols:
+            raise ApiError(-1121, "Invalid symbol.")
+        if status not in STATUSES:
+            raise ApiError(-1122, "Invalid symbolStatus.")
         self._core.status[symbol] = status
 
     @property

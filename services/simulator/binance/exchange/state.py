@@ -38,7 +38,7 @@ class State:
         self.accounts: dict[int, Account] = {}
         self.ids: defaultdict[str, Ids] = defaultdict(Ids)
         self.orders: defaultdict[str, list[Order]] = defaultdict(list)
-        self.of_account: defaultdict[tuple[int, str], list[Order]] = defaultdict(list)
+        self._of_account: defaultdict[tuple[int, str], list[int]] = defaultdict(list)
         self.by_client: dict[tuple[int, str, str], Order] = {}
         self.open: defaultdict[int, dict[tuple[str, int], Order]] = defaultdict(dict)
         self.fills: defaultdict[tuple[int, str], list[Fill]] = defaultdict(list)
@@ -63,6 +63,11 @@ class State:
         index = order_id - FIRST_ORDER_ID
         return orders[index] if 0 <= index < len(orders) else None
 
+    def orders_of(self, account: int, symbol: str) -> list[Order]:
+        """The orders of an account on a symbol, oldest first."""
+        orders = self.orders[symbol]
+        return [orders[order_id - FIRST_ORDER_ID] for order_id in self._of_account[account, symbol]]
+
     def next_order_id(self, symbol: str) -> int:
         """The id that the next order kept will have."""
         return FIRST_ORDER_ID + len(self.orders[symbol])
@@ -81,10 +86,8 @@ class State:
         orders, index = self.orders[order.symbol], order.id - FIRST_ORDER_ID
         if index == len(orders):
             orders.append(order)
-            self.of_account[order.account, order.symbol].append(order)
+            self._of_account[order.account, order.symbol].append(order.id)
         elif orders[index] is not order:
-            of_account = self.of_account[order.account, order.symbol]
-            of_account[of_account.index(orders[index])] = order
             self._forget_client(orders[index])
             orders[index] = order
         self.keep_client(order)

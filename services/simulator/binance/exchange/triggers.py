@@ -26,9 +26,9 @@ def fire(core: Core, step: Step, order: Order) -> None:
         order.cover = 0 if order.buy else order.cover
         core.hold(step, order)
     try:
-        entry.settle_price(core, step, order)
+        entry.settle_price(core, order)
         at_market = order.type in AT_MARKET and order.buy
-        core.afford(order, matching.outlook(core, order, step.now).cost if at_market else order.need - order.held)
+        core.afford(order, matching.outlook(core, order).cost if at_market else order.need - order.held)
     except ApiError:
         core.end(step, order, "EXPIRED", "REJECTED")
         return
