@@ -14,7 +14,7 @@ from services.simulator.deriv.limits import MAX_PROPOSAL_STREAMS
 from services.simulator.deriv.market import MAX_POINTS, Feed
 from services.simulator.deriv.session import Body, Quoted, Request, Session, Stream
 from services.simulator.deriv.symbols import SYMBOLS
-from services.simulator.deriv.terms import DIGITALS, DIGITS
+from services.simulator.deriv.terms import Terms
 from services.simulator.deriv.venue import VENUE, Venue
 
 DEFAULT_COUNT: Final = 1000
@@ -207,7 +207,7 @@ def proposal(venue: Venue, session: Session, request: Request) -> None:
         msg_type="proposal",
         envelope=request.envelope,
         render=lambda: {"proposal": _priced_again(venue, quoted, stream.id)},
-        symbol=parameters["symbol"] if _moves(parameters) else None,
+        symbol=parameters["symbol"] if _moves(parameters, quoted.terms) else None,
     )
     if subscribe:
         if sum(kept.kind == "proposal" for kept in session.streams.values()) >= MAX_PROPOSAL_STREAMS:
@@ -227,11 +227,16 @@ def _proposal(venue: Venue, quoted: Quoted, proposal_id: str) -> Body:
     return proposals.proposal(proposal_id, quoted.terms, venue.market.feeds[quoted.terms.symbol].last())
 
 
-def _moves(parameters: Mapping[str, Any]) -> bool:
-    """Whether the price of a contract changes with the spot: not by ticks, nor at the money for a given time."""
-    if parameters["contract_type"] in DIGITS or parameters.get("duration_unit") == "t":
+def _moves(parameters: Mapping[str, Any], terms: Terms) -> bool:
+    """Whether a proposal is streamed: not where its price never changes, by ticks, on digits, or at the money."""
+    if terms.is_digit or (terms.is_rise_fall and terms.ticks):
         return False
-    return parameters["contract_type"] not in DIGITALS or "barrier" in parameters or "date_expiry" in parameters
+    at_the_money = terms.is_rise_fall and terms.barrier == "S0P" and "date_expiry" not in parameters
+    return not (at_the_money and not terms.daily and terms.symbol in _CONSTANT)
+
+
+# Symbols on which the venue does not stream what is at the money and lasts less than a day.
+_CONSTANT: Final = frozenset({"R_10", "R_25", "R_50", "R_75", "R_100", "RDBEAR", "RDBULL"})
 
 
 # --- forgetting ------------------------------------------------------------------------------------------------

@@ -303,6 +303,27 @@ def test_profit_table_holds_what_is_closed_in_order_of_choice(desk: Any, orders:
 # --- proposals -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    ("asked", "streamed"),
+    [
+        ({"contract_type": "CALL", "symbol": "1HZ100V", "duration": 5, "duration_unit": "t"}, False),
+        ({"contract_type": "DIGITODD", "symbol": "1HZ100V", "duration": 5, "duration_unit": "t"}, False),
+        ({"contract_type": "CALL", "symbol": "R_100", "duration": 60}, False),
+        ({"contract_type": "CALL", "symbol": "R_100", "duration": 60, "barrier": "+0.10"}, True),
+        ({"contract_type": "CALL", "symbol": "R_100", "duration": 1, "duration_unit": "d"}, True),
+        ({"contract_type": "CALL", "symbol": "1HZ100V", "duration": 60}, True),
+        ({"contract_type": "MULTUP", "symbol": "R_100", "multiplier": 40}, True),
+        ({"contract_type": "ACCU", "symbol": "R_100", "growth_rate": 0.01}, True),
+    ],
+)
+def test_proposals_are_streamed_where_their_price_changes(desk: Any, asked: Any, streamed: bool) -> None:
+    client = desk.client()
+    first = client.ask(proposal=1, subscribe=1, currency="USD", amount=10, basis="stake", **asked)
+    assert first["subscription"]["id"] == first["proposal"]["id"]
+    desk.pass_seconds(4)
+    assert (len(client.received) > 1) is streamed
+
+
 def test_proposal_id_dies_with_time_with_its_stream_and_with_its_connection(desk: Any, orders: Any) -> None:
     trader = desk.trader()
     single = trader.ask(proposal=1, **orders["ticks"])["proposal"]["id"]

@@ -253,9 +253,11 @@ def test_no_request_is_left_unanswered_or_breaks_the_venue(desk: Any, call: str,
 
 _ORDERS = st.fixed_dictionaries(
     {
-        "contract_type": st.sampled_from(["CALL", "PUT", "MULTUP", "MULTDOWN"]),
+        "contract_type": st.sampled_from(
+            ["CALL", "PUTE", "MULTUP", "MULTDOWN", "DIGITOVER", "DIGITMATCH", "DIGITODD", "ACCU"]
+        ),
         "currency": st.just("USD"),
-        "symbol": st.sampled_from(["R_100", "PLANTED", "1HZ10V"]),
+        "symbol": st.sampled_from(["R_100", "PLANTED", "1HZ10V", "BOOM500", "RDBEAR", "frxEURUSD", "OTC_NDX"]),
         "amount": st.one_of(st.floats(0, 1e308), st.integers(0, 3000), st.just(10)),
     },
     optional={
@@ -264,7 +266,9 @@ _ORDERS = st.fixed_dictionaries(
         "duration": st.integers(0, 99_999_999),
         "duration_unit": st.sampled_from("tsmhd"),
         "date_expiry": st.integers(0, 9_999_999_999),
-        "barrier": st.from_regex(r"[+-]?[0-9]{1,9}(\.[0-9]{1,4})?", fullmatch=True),
+        "barrier": st.from_regex(r"[+-]?[0-9]{1,9}(\.[0-9]{1,4})?", fullmatch=True) | st.sampled_from("0123456789"),
+        "cancellation": st.sampled_from(["5m", "60m", "1h"]),
+        "growth_rate": st.sampled_from([0.01, 0.03, 0.05, 0.06, 0, 1e308]),
         "limit_order": st.fixed_dictionaries(
             {}, optional={"take_profit": st.floats(-10, 1e308), "stop_loss": st.floats(-10, 1e308)}
         ),
