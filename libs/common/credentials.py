@@ -11,6 +11,9 @@ from libs.common.settings import VenueSettings
 FIELDS = {"key": "API_KEY", "secret": "SECRET_KEY", "private_key": "PRIVATE_KEY"}
 """Field of the credentials to the end of its variable's name; BROKER_<end> stands in where a venue has none."""
 
+ANY_APP_ID = "1089"
+"""The simulator's Options API asks for some application, as Deriv's does."""
+
 
 def credentials_for(venue: VenueSettings, var: Path) -> dict[str, str]:
     """Token, app_id, account_id, key, secret and private_key of `venue`, without those that nobody gave.
@@ -21,7 +24,7 @@ def credentials_for(venue: VenueSettings, var: Path) -> dict[str, str]:
         SecretError: a file is named and cannot be read.
     """
     if venue.endpoint == "simulator" and not venue.urls and (own := runtime.simulator_credentials(var)):
-        return own
+        return own | ({"app_id": venue.app_id or ANY_APP_ID} if venue.name == "deriv" else {})
     prefix = venue.name.removeprefix("ccxt:").upper()
     found = {field: read_secret(f"{prefix}_{end}", var) for field, end in FIELDS.items()}
     if not found["key"]:

@@ -200,7 +200,7 @@ class ExecuteApp:
         for account, trading in self._tradings.items():
             while account not in cash:
                 try:
-                    cash[account], _ = await trading.balance()
+                    cash[account], currency = await trading.balance()
                 except VenueRefused as err:
                     raise FatalError(
                         f"account {account}: the venue refused the login: {err}; check its credentials"
@@ -210,7 +210,12 @@ class ExecuteApp:
                         raise FatalError(f"account {account}: the venue does not answer: {err}") from None
                     self._waiting = f"the venue of account {account}: {err}"
                     await asyncio.sleep(1)
+            if currency != (meant := self._currency_of(account)):
+                raise FatalError(f"account {account} is in {currency} at the venue; set its currency, not {meant}")
         return cash
+
+    def _currency_of(self, account: str) -> str:
+        return next(row.currency for row in self._config.accounts if row.id == account)
 
     async def _publish_what_a_crash_kept_back(self, handlers: Handlers) -> None:
         await handlers.on_inline(TimePassed(id=stable_id("time", "restart", self._bus.epoch), ts_event=0, venue=""))

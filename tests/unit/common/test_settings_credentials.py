@@ -99,7 +99,9 @@ def test_what_opens_a_real_account_is_never_sent_to_the_simulator(
 ) -> None:
     simulator_in(tmp_path)
     monkeypatch.setenv("DERIV_TOKEN", "real")
-    assert credentials_for(venue("deriv", "simulator"), tmp_path)["token"] == "its-token"
+    own = {"token": "its-token", "key": "its-key", "secret": "its-secret"}
+    assert credentials_for(venue("binance", "simulator"), tmp_path) == own
+    assert credentials_for(venue("deriv", "simulator"), tmp_path) == {**own, "app_id": "1089"}
     assert credentials_for(venue("deriv", "live"), tmp_path)["token"] == "real"
 
 
