@@ -57,7 +57,9 @@ class Rules:
         Raises:
             VenueRefused: no order of at most that quantity and at no worse price passes; names the filter.
         """
-        self._check_count(open_orders)
+        if 0 < self._most_orders <= open_orders:
+            text = f"{self.symbol}: filter MAX_NUM_ORDERS: {open_orders} orders of ours are on their way already"
+            raise VenueRefused(text, FILTER_FAILURE)
         price = self._limit_price(side, worst)
         shaped = self._on_lots(self._lots, quantity)
         for row in self._notionals:
@@ -71,15 +73,9 @@ class Rules:
                 )
         return Shaped(shaped, price)
 
-    def market(self, quantity: Decimal, open_orders: int = 0) -> Shaped:
+    def market(self, quantity: Decimal) -> Shaped:
         """An order at market; raises as `limit`."""
-        self._check_count(open_orders)
         return Shaped(self._on_lots(self._market_lots, quantity), None)
-
-    def _check_count(self, open_orders: int) -> None:
-        if 0 < self._most_orders <= open_orders:
-            text = f"{self.symbol}: filter MAX_NUM_ORDERS: {open_orders} orders of ours are on their way already"
-            raise VenueRefused(text, FILTER_FAILURE)
 
     def _limit_price(self, side: Side, worst: Decimal) -> Decimal:
         """`worst` on the tick and within the price bands, moved only to where it is better for us."""

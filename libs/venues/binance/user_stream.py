@@ -39,10 +39,9 @@ TradesOf = Callable[[str, int], Awaitable[list[Execution]]]
 class UserStream:
     """Outlives single connections. `trades_of` (symbol, order id) looks up what a gap may have swallowed."""
 
-    def __init__(self, trades_of: TradesOf, rng: random.Random, renew_s: float = RENEW_S) -> None:
+    def __init__(self, trades_of: TradesOf, rng: random.Random) -> None:
         self._trades_of = trades_of
         self._rng = rng
-        self._renew_s = renew_s
         self._waiting: deque[bytes] = deque()
         self._gap = ""
         self._wake = asyncio.Event()
@@ -140,10 +139,10 @@ class UserStream:
 
     async def _reason_to_leave(self, connection: ApiConnection) -> str:
         try:
-            async with asyncio.timeout(self._renew_s):
+            async with asyncio.timeout(RENEW_S):
                 return await asyncio.shield(connection.leaving)
         except TimeoutError:
-            return f"renewed after {self._renew_s / 3600:g} h"
+            return f"renewed after {RENEW_S / 3600:g} h"
 
     async def _tell(self, sink: PrivateSink) -> None:
         while True:

@@ -32,7 +32,7 @@ from libs.core.types import (
     VenueReport,
 )
 from libs.venues.base import Holds, VenueRefused, VenueUnavailable, VenueUnresolved
-from libs.venues.binance import session
+from libs.venues.binance import api, session, user_stream
 from libs.venues.binance.trading import BinanceTrading
 from libs.venues.credentials import Credentials
 
@@ -337,7 +337,7 @@ EXIT = order("e" * 32, action=Action.EXIT)
 
 @pytest.fixture
 async def venue(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[FakeAccount]:
-    for module in (session, __import__("libs.venues.binance.api", fromlist=["api"])):
+    for module in (session, api):
         monkeypatch.setattr(module, "ANSWER_S", 0.3)
     fake = FakeAccount()
     await fake.start()
@@ -702,6 +702,17 @@ async def test_a_shutdown_is_followed_without_a_gap(
         await trading.submit(order("b" * 32), INSTRUMENT)
         await eventually(lambda: len(ears.reports) == 4, "reports of both orders")
     assert [r.intent_id[0] for r in ears.reports] == ["a", "a", "b", "b"]
+    assert len(ears.gaps) == 1
+
+
+async def test_a_connection_is_renewed_before_the_venue_ends_it(
+    trading: BinanceTrading, venue: FakeAccount, eventually: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(user_stream, "RENEW_S", 0.3)
+    async with listening(trading, venue, eventually) as ears:
+        (old,) = venue.sockets
+        await eventually(lambda: old not in venue.sockets, "the old one let go")
+        assert venue.subscribers()
     assert len(ears.gaps) == 1
 
 

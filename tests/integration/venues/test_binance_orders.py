@@ -208,6 +208,19 @@ async def test_a_lost_order_never_happened(monkeypatch: pytest.MonkeyPatch) -> N
         assert await desk.trading.balances() == desk.opening
 
 
+@pytest.mark.parametrize("key_kind", ["hmac", "ed25519"])
+async def test_a_session_that_expires_is_opened_again(key_kind: str) -> None:
+    async with house(key_kind) as desk:
+        desk.fault("expired", "order.place")
+        with pytest.raises(VenueRefused) as caught:
+            await desk.buy("0.001")
+        assert caught.value.code == "-2015"
+        await eventually(lambda: len(desk.ears.gaps) == 2, "subscribed again")
+        bought = await desk.buy("0.001")
+        await desk.agrees(Side.BUY, bought)
+        await eventually(lambda: len(desk.ears.reports) == len(bought), "the stream's word")
+
+
 async def test_reconnect_shutdown_and_transfer_are_told() -> None:
     async with house() as desk:
         desk.simulator.binance.cut()

@@ -134,9 +134,9 @@ def test_without_a_reference_price_the_band_is_left_to_the_venue() -> None:
 
 def test_more_orders_than_the_symbol_takes_are_refused() -> None:
     subject = rules(PRICE, LOT, {"filterType": "MAX_NUM_ORDERS", "maxNumOrders": 3})
-    subject.market(D(1), open_orders=2)
+    subject.limit(Side.BUY, D(1), D(100), open_orders=2)
     with pytest.raises(VenueRefused, match="MAX_NUM_ORDERS"):
-        subject.market(D(1), open_orders=3)
+        subject.limit(Side.BUY, D(1), D(100), open_orders=3)
 
 
 def test_a_number_that_is_none_makes_no_rule() -> None:
