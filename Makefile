@@ -1,7 +1,7 @@
 # Conclave: `make demo` sets up and runs everything; `make test` sets up and passes the tests. Needs Python 3.11 and make.
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
-.PHONY: setup demo test lint format coverage bench conformance lock clean help
+.PHONY: setup demo test lint format coverage bench conformance soak venues-table lock clean help
 
 PYTHON ?= python3.11
 VENV := .venv
@@ -16,6 +16,8 @@ help:
 	@echo "make demo [MINUTES=2] [DATA=PATH] [SPEED=1]   run the whole house embedded, on paper"
 	@echo "make test                                     the tests"
 	@echo "make conformance [ONLY=name]                  other people's clients against the simulator"
+	@echo "make soak [SEED=17] [VENUE=binance] [RUNS=200] seeded runs of orders under random faults"
+	@echo "make venues-table                             every acceptance case at every venue, into docs/venues.md"
 	@echo "make lint | coverage | bench [ONLY=name]      quality gates and measurements"
 
 setup:
@@ -68,6 +70,12 @@ bench:
 # The only target that fetches packages which are not in the lock: clients of others, each in a place of its own.
 conformance: setup
 	@$(BIN)/python -m tests.conformance $(if $(ONLY),--only $(ONLY))
+
+soak:
+	@$(BIN)/python -m tests.soak $(if $(SEED),--seed $(SEED)) $(if $(VENUE),--venue $(VENUE)) $(if $(RUNS),--runs $(RUNS)) $(if $(FIRST),--first $(FIRST))
+
+venues-table:
+	@$(BIN)/python -m tests.acceptance
 
 lock:
 	@$(BIN)/uv pip compile -q --all-extras --python-version 3.11 --no-header --no-annotate --no-emit-index-url \

@@ -159,7 +159,7 @@ class House:
     entries: tuple[str, ...] = ()
     exits: tuple[str, ...] = ()
     histories: tuple[str, ...] = ()
-    speed = 20.0
+    speed = 30.0
     bar_s = 60
 
     def __init__(self, folder: Path) -> None:

@@ -138,7 +138,7 @@ class Run:
             instruments = await feed.instruments(list(house.soaked))
             count = self.rng.randint(10, 30)
             async with (
-                running(self.trading.listen(self.letters)),
+                running(self.listen()),
                 running(feed.stream([row.symbol for row in instruments], self.tape)),
             ):
                 self.outcome.plan = draw_plan(self.rng, house.entries + house.exits, house.streams)
@@ -156,6 +156,14 @@ class Run:
                 await self.compare(instruments)
             self.outcome.world_s = round(time.monotonic() - began, 1)
         return self.outcome
+
+    async def listen(self) -> None:
+        """Follow the private stream; a login that is refused is tried again, as the executor does."""
+        while True:
+            try:
+                await self.trading.listen(self.letters)
+            except VenueRefused:
+                await asyncio.sleep(5.0)
 
     async def compare(self, instruments: list[Instrument]) -> None:
         """Ledger, adapter and venue must name the same, order by order and to the last digit."""

@@ -72,7 +72,10 @@ class Connection:
         self, request: web.Request, take: Callable[[str | bytes], None], farewell: Callable[[], bytes]
     ) -> web.StreamResponse:
         """Answer the upgrade and read to the end: `take` gets each request, `farewell` makes the shutdown notice."""
-        await self.socket.prepare(request)
+        try:
+            await self.socket.prepare(request)
+        except ConnectionResetError:
+            return self.socket  # the client has left meanwhile
         self._transport = request.transport
         jobs: list[Coroutine[Any, Any, None]] = [self._write(), self._ping(), self._age(farewell)]
         tasks = [asyncio.create_task(job) for job in jobs]
