@@ -10,6 +10,7 @@ from services.simulator.clock import NANOSECONDS
 from services.simulator.deriv import offerings, proposals, quotes
 from services.simulator.deriv import trading_times as times
 from services.simulator.deriv.errors import ApiError
+from services.simulator.deriv.lengths import check_open
 from services.simulator.deriv.limits import MAX_PROPOSAL_STREAMS
 from services.simulator.deriv.market import MAX_POINTS, Feed
 from services.simulator.deriv.session import Body, Quoted, Request, Session, Stream
@@ -89,7 +90,7 @@ def ticks(venue: Venue, session: Session, request: Request) -> None:
 
 def _one_tick(venue: Venue, session: Session, request: Request, symbol: str) -> None:
     feed = _feed(venue, symbol)
-    quotes.check_open(feed.symbol, venue.now())
+    check_open(feed.symbol, venue.now())
     if "subscribe" in request.arguments:
         stream = _tick_stream(venue, session, request, feed, ("ticks", symbol))
         session.update(stream)
@@ -139,7 +140,7 @@ def ticks_history(venue: Venue, session: Session, request: Request) -> None:
     if start is not None and start > end:
         raise ApiError("InvalidStartEnd", f"Start time {start} must be before end time {end}")
     if "subscribe" in arguments:
-        quotes.check_open(feed.symbol, venue.now())
+        check_open(feed.symbol, venue.now())
     if "adjust_start_time" in arguments:
         closed = min(end, present) - feed.symbol.hours.last_open(min(end, present))
         end, start = end - closed, None if start is None else start - closed

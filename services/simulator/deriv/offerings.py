@@ -6,9 +6,10 @@ from typing import Any, Final
 
 from services.simulator.deriv.hours import DAY_SECS
 from services.simulator.deriv.laws import DailyReset
+from services.simulator.deriv.lengths import MAX_DAYS
+from services.simulator.deriv.levered import CANCELLATIONS, GROWTH_RATES
 from services.simulator.deriv.limits import OUTCOME, PRICING, Quota
 from services.simulator.deriv.market import Feed, Market
-from services.simulator.deriv.quotes import CANCELLATIONS, GROWTH_RATES, MAX_DAYS
 from services.simulator.deriv.symbols import SYMBOLS, Offer, Symbol
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from services.simulator.deriv import quotes
 from services.simulator.deriv.accumulators import Accumulator
 from services.simulator.deriv.contracts import Contract
+from services.simulator.deriv.inputs import MAX_PAYOUT, MAX_STAKE, MIN_STAKE
 from services.simulator.deriv.kinds import make_contract
 from services.simulator.deriv.market import Tick
 from services.simulator.deriv.multipliers import MIN_LIMIT, STOP_LOSS, TAKE_PROFIT, most_allowed
+from services.simulator.deriv.quotes import barrier_level
 from services.simulator.deriv.terms import Terms
 
 
@@ -27,8 +28,8 @@ def proposal(proposal_id: str, terms: Terms, spot: Tick) -> dict[str, Any]:
         "date_expiry": terms.date_expiry,
         "longcode": terms.longcode(),
         "validation_params": {
-            "stake": {"min": f"{quotes.MIN_STAKE[False]}"},
-            "payout": {"max": f"{quotes.MAX_PAYOUT}"},
+            "stake": {"min": f"{MIN_STAKE[False]}"},
+            "payout": {"max": f"{MAX_PAYOUT}"},
         },
     }
     contract = make_contract(0, 0, terms)
@@ -39,7 +40,7 @@ def proposal(proposal_id: str, terms: Terms, spot: Tick) -> dict[str, Any]:
     elif terms.is_digit:
         body["contract_details"] = {} if terms.digit is None else {"barrier": str(terms.digit)}
     else:
-        level = quotes.barrier_level(terms.barrier, spot, terms.listed)
+        level = barrier_level(terms.barrier, spot, terms.listed)
         body["contract_details"] = {"barrier": terms.listed.text(level)}
     return body
 
@@ -50,7 +51,7 @@ def _multiplier(contract: Contract, spot: Tick) -> dict[str, Any]:
         "commission": float(terms.commission),
         "multiplier": terms.multiplier,
         "limit_order": limit_order(contract, spot),
-        "contract_details": {"minimum_stake": str(quotes.MIN_STAKE[True]), "maximum_stake": str(quotes.MAX_STAKE)},
+        "contract_details": {"minimum_stake": str(MIN_STAKE[True]), "maximum_stake": str(MAX_STAKE)},
         "validation_params": _limits_of(
             terms, {name: most_allowed(name, terms.stake) for name in (TAKE_PROFIT, STOP_LOSS)}
         ),
@@ -69,9 +70,9 @@ def _accumulator(contract: Accumulator, spot: Tick) -> dict[str, Any]:
             "high_barrier": str(high),
             "low_barrier": str(low),
             "maximum_payout": float(terms.max_payout),
-            "maximum_stake": str(quotes.MAX_STAKE),
+            "maximum_stake": str(MAX_STAKE),
             "maximum_ticks": terms.ticks,
-            "minimum_stake": str(quotes.MIN_STAKE[True]),
+            "minimum_stake": str(MIN_STAKE[True]),
             "tick_size_barrier": float(terms.band),
             "tick_size_barrier_percentage": f"{terms.band * 100:.5f}%",
         },
@@ -87,7 +88,7 @@ def _accumulator(contract: Accumulator, spot: Tick) -> dict[str, Any]:
 
 def _limits_of(terms: Terms, most: dict[str, Decimal]) -> dict[str, Any]:
     bounds = {name: {"min": str(MIN_LIMIT), "max": f"{amount:.2f}"} for name, amount in most.items()}
-    return {"stake": {"min": str(quotes.MIN_STAKE[True]), "max": str(quotes.MAX_STAKE)}, **bounds}
+    return {"stake": {"min": str(MIN_STAKE[True]), "max": str(MAX_STAKE)}, **bounds}
 
 
 def barrier_distance(contract: Accumulator, spot: Tick) -> str:

@@ -13,6 +13,7 @@ from services.simulator.deriv import pricing, quotes
 from services.simulator.deriv.accounts import CURRENCY, Transaction
 from services.simulator.deriv.contracts import Contract, Due, Reason
 from services.simulator.deriv.errors import ApiError
+from services.simulator.deriv.lengths import check_open
 from services.simulator.deriv.session import Quoted, Session
 from services.simulator.deriv.terms import Terms
 from services.simulator.deriv.venue import Venue
@@ -88,7 +89,7 @@ def sell(venue: Venue, session: Session, contract_id: int, price: Decimal) -> Tr
     contract = contract_of(session, contract_id)
     contract.check_sale()
     feed = venue.market.feeds[contract.terms.symbol]
-    quotes.check_open(feed.symbol, venue.now())
+    check_open(feed.symbol, venue.now())
     contract.check_better_cancelled(feed.last(), venue.now())
     bid = contract.bid(feed.last(), venue.now())
     if bid < price:

@@ -164,6 +164,11 @@ def test_relative_barriers_only_on_short_contracts_of_forex(desk: Any) -> None:
 
 def test_daily_reset_index_begins_each_day_at_its_level(desk: Any) -> None:
     midnight = desk.venue.now() // 86_400 * 86_400 + 86_400
+    asked = {**FOREX, "symbol": "RDBULL", "duration": 5, "duration_unit": "t"}
+    assert "proposal" in desk.client().ask(proposal=1, **asked)
+    jump_to(desk, midnight - 8)
+    over_midnight = desk.client().ask(proposal=1, **asked)
+    assert over_midnight["error"]["subcode"] == "ContractExpiryNotAllowed"
     jump_to(desk, midnight + 10)
     history = desk.client().ask(ticks_history="RDBULL", end=str(midnight), count=2)["history"]
     assert history["times"] == [midnight - 2, midnight]
