@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 from fastapi import APIRouter
 
+from libs.common import budgets
 from libs.common.bus import Subscription
 from libs.common.chassis import Chassis, FatalError
 from libs.common.keys import PUBLIC_FOLDER, Verifier, keys_folder
@@ -119,7 +120,7 @@ class ExecuteApp:
             return await reconciliation()
 
         @router.get("/budgets")
-        async def budgets() -> dict[str, Any]:
+        async def limits() -> dict[str, Any]:
             return self._live.budgets() if self._live else {}
 
         return router
@@ -247,5 +248,5 @@ class ExecuteApp:
                 for book in self._handlers.stage.state.books.values():
                     metrics.OPEN_POSITIONS.labels(book.account).set(len(book.holdings))
             for trading in self._tradings.values():
-                metrics.budgets(trading.name, (budget.state() for budget in trading.budgets()))
+                budgets.show(trading.name, (budget.state() for budget in trading.budgets()))
             await asyncio.sleep(GAUGES_EVERY_S)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
 from typing import Final
 
 from prometheus_client import Counter, Gauge, Histogram
 
 from libs.core.types import AccountState, Event, Fill, Order, OrderState
-from libs.venues.budget import BudgetState
 
 _BUCKETS: Final = (1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 
@@ -38,10 +36,6 @@ DIFFERENCES = Counter(
 PRIVATE = Counter("conclave_execute_private_events_total", "What the private stream told, by kind", ["account", "kind"])
 PRIVATE_OPEN = Gauge("conclave_execute_private_stream_open", "1 while the private stream is open", ["account"])
 RESUMED = Counter("conclave_execute_private_stream_resumed_total", "Times the private stream was opened", ["account"])
-BUDGET_LIMIT = Gauge("conclave_venue_budget_limit", "Units that a rate limit allows in its window", ["venue", "budget"])
-BUDGET_USED = Gauge("conclave_venue_budget_used", "Units spent within the window", ["venue", "budget"])
-BUDGET_WAITING = Gauge("conclave_venue_budget_waiting", "Calls that wait for their turn", ["venue", "budget"])
-BUDGET_BLOCKED = Gauge("conclave_venue_budget_blocked_seconds", "What is left of a venue's ban", ["venue", "budget"])
 EQUITY = Gauge("conclave_execute_equity", "Equity in the account's own currency", ["account", "currency"])
 FEES = Gauge("conclave_execute_fees_paid", "Fees paid since start, account currency", ["account", "currency"])
 
@@ -58,15 +52,6 @@ def count(event: Event) -> None:
     elif isinstance(event, AccountState):
         EQUITY.labels(event.account, event.currency).set(float(event.equity))
         FEES.labels(event.account, event.currency).set(float(event.fees))
-
-
-def budgets(venue: str, spent: Iterable[BudgetState]) -> None:
-    """Show the rate limits of a venue."""
-    for state in spent:
-        BUDGET_LIMIT.labels(venue, state.name).set(state.limit)
-        BUDGET_USED.labels(venue, state.name).set(state.used)
-        BUDGET_WAITING.labels(venue, state.name).set(state.waiting)
-        BUDGET_BLOCKED.labels(venue, state.name).set(state.blocked_s)
 
 
 def durable(order: Order) -> None:

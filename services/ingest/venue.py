@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import structlog
 
+from libs.common import budgets
 from libs.common.bus import BusError
 from libs.common.chassis import Chassis, FatalError
 from libs.core.types import Event, Instrument, encode, token
@@ -198,6 +199,7 @@ class VenueFeed:
         metrics.RECONNECTS.labels(self.name).inc(reconnects - self._told_reconnects)
         self._told_messages, self._told_letters = handlers.messages, handlers.letters.dropped
         self._told_reconnects = reconnects
+        budgets.show(self.name, (budget.state() for budget in self._market.budgets()))
 
     # end -------------------------------------------------------------------------------------------------------------
 

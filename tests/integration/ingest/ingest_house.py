@@ -26,6 +26,7 @@ from libs.core.types import (
     decode,
 )
 from libs.venues.base import FeedSink, VenueRefused, VenueUnavailable
+from libs.venues.budget import Budget
 from services.ingest.app import IngestApp
 
 T0 = 1_700_000_000 * SECOND - 1_700_000_000 * SECOND % (3600 * SECOND)
@@ -48,6 +49,7 @@ class FakeVenue:
         self.asked: list[tuple[Any, ...]] = []
         self.history_open = asyncio.Event()
         self.history_open.set()
+        self.budget = Budget("request weight", 100, 60.0)
 
     async def instruments(self, symbols: Sequence[str] = ()) -> list[Instrument]:
         self._must_be_there()
@@ -70,6 +72,9 @@ class FakeVenue:
         self.asked.append(("bars", symbol, interval_s, count, end))
         known = self.klines.get((symbol, interval_s), [])
         return [bar for bar in known if bar.ts_event <= (end or self.now)][-count:]
+
+    def budgets(self) -> tuple[Budget, ...]:
+        return (self.budget,)
 
     async def history_trades(self, symbol: str, after_seq: int, until: Nanos = 0) -> list[Trade]:
         await self.history_open.wait()
