@@ -235,7 +235,7 @@ class BinanceTrading:
         return (await self.balances()).get(self._currency, ZERO), self._currency
 
     async def balances(self) -> dict[str, Decimal]:
-        body = await self._api.query(api.ACCOUNT, {}, Priority.EXIT)
+        body = await self._api.query(api.ACCOUNT, {}, Priority.DATA)
         try:
             rows = trade_codec.read(trade_codec.account, body, "account.status").balances
             held = {row.asset: codec.amount(row.free) + codec.amount(row.locked) for row in rows}

@@ -32,8 +32,10 @@ from libs.core.types import (
     VenueReport,
 )
 from libs.venues.base import Holds, VenueRefused, VenueUnavailable, VenueUnresolved
-from libs.venues.binance import api, session, user_stream
+from libs.venues.binance import api, limits, rulebook, session, user_stream
+from libs.venues.binance.market import BinanceMarketData
 from libs.venues.binance.trading import BinanceTrading
+from libs.venues.budget import Priority
 from libs.venues.credentials import Credentials
 
 KEY, SECRET, SYMBOL = "the-key", "the-secret", "BTCUSDT"
@@ -472,6 +474,23 @@ async def test_an_unknown_symbol_is_refused(trading: BinanceTrading, venue: Fake
         await trading.submit(order(), INSTRUMENT)
 
 
+async def test_filters_are_asked_for_once_and_again_when_the_venue_disagrees_or_they_are_old(
+    trading: BinanceTrading, venue: FakeAccount, eventually: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await asyncio.gather(*(trading.submit(order(f"{number:032x}"), INSTRUMENT) for number in range(5)))
+    assert venue.count("exchangeInfo") == 1
+    venue.overrides["order.place"] = [refusal(-1013, "Filter failure: LOT_SIZE")]
+    with pytest.raises(VenueRefused, match="LOT_SIZE"):
+        await trading.submit(order("a" * 32), INSTRUMENT)
+    await trading.submit(order("b" * 32), INSTRUMENT)
+    assert venue.count("exchangeInfo") == 2
+    monkeypatch.setattr(rulebook, "FRESH_S", -1.0)
+    venue.overrides["exchangeInfo"] = [refusal(-1000, "Unknown.", 500)]
+    await trading.submit(order("c" * 32), INSTRUMENT)  # the old ones stand
+    await eventually(lambda: venue.count("exchangeInfo") == 3, "asked again")
+    assert len(await trading.submit(order("d" * 32), INSTRUMENT)) == 2
+
+
 # --- the session ---------------------------------------------------------------------------------------------------
 
 
@@ -676,6 +695,23 @@ async def test_what_the_venue_counted_is_seen(trading: BinanceTrading, venue: Fa
     assert states["binance request weight per min"].used == 321
     assert (states["binance orders per day"].used, states["binance orders per day"].limit) == (17, 200_000)
     assert states["binance orders per 10 s"].limit == 100
+
+
+async def test_market_data_spends_from_its_budgets_and_stops_at_the_venue_s_word(
+    venue: FakeAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(limits.PATIENCE_S, Priority.DATA, 1.0)
+    at = f"127.0.0.1:{venue.port}"
+    market = BinanceMarketData(f"http://{at}", f"ws://{at}")
+    await market.instruments([SYMBOL])
+    used = {budget.name: budget.state().used for budget in market.budgets()}
+    assert used == {"binance request weight per min": 20, "binance raw requests per 5 min": 1, "binance connections": 0}
+    venue.overrides["time"] = [refusal(-1003, "Too much request weight used.", 429)]
+    for _ in range(2):
+        with pytest.raises(VenueUnavailable, match="rate limit"):
+            await market.server_time()
+    await market.aclose()
+    assert venue.count("time") == 1
 
 
 # --- the private stream --------------------------------------------------------------------------------------------

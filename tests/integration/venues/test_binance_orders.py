@@ -249,6 +249,7 @@ async def test_a_burst_stays_within_the_venue_s_limits() -> None:
         assert (state["refusals"], state["bans"]) == (0, 0)
         used = {b.name: b.state().used for b in desk.trading.budgets()}
         assert used["binance orders per 10 s"] >= 40
+        assert used["binance request weight per min"] < 150  # the filters were asked for once
 
 
 @pytest.mark.parametrize(("named", "logged_in"), [(True, True), (False, True), (True, False)])
