@@ -162,8 +162,8 @@ def replay(
 
 @app.command()
 def status(as_json: Json = False) -> None:
-    """Services, feeds, accounts and what is halted."""
-    from console.views import run_status
+    """Services, feeds, accounts, rate limits and what is halted."""
+    from console.status import run_status
 
     run(run_status(as_json))
 

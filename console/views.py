@@ -1,11 +1,9 @@
-"""`conclave status`, `positions`, `orders`, `trades`: the ledger and the services, for people or as JSON."""
+"""`conclave positions`, `orders`, `trades`: the ledger, for people or as JSON."""
 
 from __future__ import annotations
 
-import asyncio
 import csv as csv_module
 import datetime as dt
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,23 +12,16 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
-from console.context import CommandError, running_bus, running_var
+from console.context import CommandError, running_bus
 from console.dashboard import make_console, order_cells
-from libs.common import runtime
 from libs.common.bus import Bus
-from libs.common.embedded.stack import SERVICES, ready_reasons
 from libs.core.types import (
-    AccountState,
     Event,
-    FeedHealth,
     Fill,
-    Instrument,
     Order,
     Position,
     to_json,
 )
-
-KILL_BUCKET = "kill"
 
 
 async def ledger(bus: Bus, pattern: str, key: str) -> dict[str, Any]:
@@ -136,60 +127,3 @@ def _write_csv(path: Path, fills: Sequence[Fill]) -> None:
                 writer.writerow([utc(fill.ts_event), *(getattr(value, "value", value) for value in row)])
     except OSError as err:
         raise CommandError(f"{path} cannot be written: {err.strerror}") from None
-
-
-async def run_status(as_json: bool) -> None:
-    """Services, feeds, accounts, halts."""
-    var = running_var()
-    urls = {name: facts.get("http", "") for name, facts in runtime.read_services(var).items()}
-    services = {
-        name: (await asyncio.to_thread(ready_reasons, urls[name])) if name in urls else ["not started"]
-        for name in SERVICES
-    }
-    async with running_bus() as (bus, _):
-        accounts: list[AccountState] = list((await ledger(bus, "account.>", "account")).values())
-        feeds = await _newest_feeds(bus)
-        halts = {key: await bus.kv_get(KILL_BUCKET, key) for key in await bus.kv_keys(KILL_BUCKET)}
-    shown_halts = {key: (value or b"").decode(errors="replace") for key, value in halts.items()}
-    if as_json:
-        facts = {
-            "services": {name: {"ready": not reasons, "reasons": reasons} for name, reasons in services.items()},
-            "feeds": [json.loads(to_json(health)) for health in feeds],
-            "accounts": [json.loads(to_json(account)) for account in accounts],
-            "halts": shown_halts,
-        }
-        sys.stdout.write(json.dumps(facts) + "\n")
-        return
-    console = make_console()
-    out = table("services", "service", "state", "reasons")
-    for name, reasons in services.items():
-        out.add_row(name, "[green]ready[/green]" if not reasons else "[red]not ready[/red]", "; ".join(reasons))
-    console.print(out)
-    out = table("feeds", "venue", "symbol", "state", "score", "stale s", "gaps", "late", "rejected", "detail")
-    for h in feeds:
-        counts = (f"{h.gaps}", f"{h.late}", f"{h.rejected}")
-        out.add_row(h.venue, h.symbol, h.state.value, f"{h.score:.2f}", f"{h.staleness_s:.1f}", *counts, h.detail)
-    console.print(out)
-    out = table("accounts", "account", "mode", "equity", "today", "drawdown", "trades today")
-    for a in accounts:
-        drawdown = 1 - a.equity / a.peak_equity if a.peak_equity else 0
-        today = f"{a.equity - a.day_start_equity:+,.2f}"
-        out.add_row(
-            a.account, a.mode.value, f"{a.equity:,.2f} {a.currency}", today, f"{drawdown:.2%}", f"{a.trades_today}"
-        )
-    console.print(out)
-    for scope, what in shown_halts.items():
-        console.print(f"[red]stopped[/red] {scope}: {what}")
-
-
-async def _newest_feeds(bus: Bus) -> list[FeedHealth]:
-    newest: dict[str, FeedHealth] = {}
-    subjects: set[str] = set()
-    async for item in bus.read(["md.instrument.>"]):
-        if isinstance(item.event, Instrument):
-            subjects.add(item.subject.replace("md.instrument.", "md.health."))
-    for subject in sorted(subjects):
-        found = await bus.last(subject)
-        if found is not None:
-            newest[subject] = found.event
-    return list(newest.values())
