@@ -155,7 +155,15 @@ def _show(status: Status, console: Console) -> None:
         out = table("rate limits", "service", "venue", "limit", "used", "of", "waiting", "blocked s")
         for b in status.budgets:
             blocked = f"[red]{b.blocked_seconds:.0f}[/red]" if b.blocked_seconds else "–"
-            out.add_row(b.service, b.venue, b.budget, f"{b.used:g}", f"{b.limit:g}", f"{b.waiting:g}", blocked)
+            out.add_row(
+                b.service,
+                b.venue,
+                b.budget.removeprefix(f"{b.venue} "),
+                f"{b.used:g}",
+                f"{b.limit:g}",
+                f"{b.waiting:g}",
+                blocked,
+            )
         console.print(out)
     for scope, what in status.halts.items():
         console.print(f"[red]stopped[/red] {scope}: {what}")
