@@ -31,8 +31,10 @@ class Record:
 
     A line holds venue, kind, symbol, seq, ts (nanoseconds UTC) and the fields of its kind: `tick` (seq = epoch
     second, price as text), `trade` (seq = trade id, price, qty as text, side), `bar` (seq = open time in
-    nanoseconds, interval, o, h, l, c, v as text), `buy`, `sell`, `settle` (seq = transaction id). A sequence is
-    written once per series, across restarts too. What a kill -9 can lose is the last FLUSH_SECONDS.
+    nanoseconds, interval, o, h, l, c, v as text), `buy`, `sell`, `cancel`, `settle` (seq = transaction id; amount,
+    balance, contract_id, and how it ended: status, reason), `cash` (money without a contract: action), `limits` (the
+    limit orders of a contract after a change). A sequence is written once per series, across restarts too. What a
+    kill -9 can lose is the last FLUSH_SECONDS of what no journal keeps.
     """
 
     def __init__(self, path: Path | None) -> None:

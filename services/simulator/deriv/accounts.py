@@ -180,8 +180,8 @@ class Account:
         self._journal.append(event)
         return self._close(event)
 
-    def change_limits(self, contract: Contract, limits: Limits, time: int) -> int:
-        """Change limit orders of an open contract for the ticks to come; returns the id of the change.
+    def change_limits(self, contract: Contract, limits: Limits, time: int) -> LimitChange:
+        """Change limit orders of an open contract for the ticks to come; returns the amounts now in force.
 
         `limits` has the amounts to set, None to remove one; what it does not name stays.
         """
@@ -189,7 +189,7 @@ class Account:
         event = Updated(contract.contract_id, self._ids.transaction, self._market.present, time, **amounts)
         self._journal.append(event)
         self._change(event)
-        return event.update_id
+        return contract.changes[-1]
 
     def move(self, action: str, amount: Decimal, time: int) -> Transaction:
         """Let money come (positive) or go without a contract. Raises ApiError when more goes than is there."""
@@ -240,7 +240,7 @@ class Account:
         )
 
     def _change(self, event: Updated) -> None:
-        change = LimitChange(event.after, event.time, event.take_profit, event.stop_loss)
+        change = LimitChange(event.after, event.time, event.take_profit, event.stop_loss, event.update_id)
         self.contracts[event.contract_id].changes.append(change)
         self._ids.used(event.update_id)
 

@@ -64,12 +64,13 @@ class LimitOrder(NamedTuple):
 
 
 class LimitChange(NamedTuple):
-    """The amounts in force for ticks later than second `after`, as changed at second `time`."""
+    """The amounts in force for ticks later than second `after`, as changed at second `time`; `id` 0 is the purchase."""
 
     after: int
     time: int
     take_profit: Decimal | None
     stop_loss: Decimal | None
+    id: int = 0
 
 
 class Contract:

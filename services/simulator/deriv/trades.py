@@ -97,7 +97,7 @@ def sell(venue: Venue, session: Session, contract_id: int, price: Decimal) -> Tr
             "PriceMoved",
             f"{_MOVED} The contract sell price has changed from {CURRENCY}{price:.2f} to {CURRENCY}{bid:.2f}.",
         )
-    return venue.close(session.account, contract, Due("sold", bid, venue.market.present, Reason.SOLD), "sell")
+    return venue.close(session.account, contract, Due("sold", bid, venue.market.present, Reason.SOLD))
 
 
 def cancel(venue: Venue, session: Session, contract_id: int) -> Transaction:
@@ -105,7 +105,7 @@ def cancel(venue: Venue, session: Session, contract_id: int) -> Transaction:
     contract = contract_of(session, contract_id)
     contract.check_cancel(venue.now())
     due = Due("cancelled", contract.terms.stake, venue.market.present, Reason.CANCELLED)
-    return venue.close(session.account, contract, due, "cancel")
+    return venue.close(session.account, contract, due)
 
 
 def change_limits(venue: Venue, session: Session, contract_id: int, limit_order: Mapping[str, Any]) -> Contract:

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Final
 
 from services.simulator.clock import NANOSECONDS, VenueClock
-from services.simulator.deriv import ledger_views, offerings, views
+from services.simulator.deriv import ledger_views, offerings, truth, views
 from services.simulator.deriv.accounts import Account, Transaction
 from services.simulator.deriv.contracts import Contract, Due, Limits
 from services.simulator.deriv.limits import MAX_PROPOSAL_STREAMS, QUOTAS, CallMeter, Quota
@@ -18,7 +18,7 @@ from services.simulator.deriv.terms import Terms
 from services.simulator.faults.base import Faults, NoFaults, Send
 from services.simulator.record import Record
 
-VENUE: Final = "deriv"
+VENUE: Final = truth.VENUE
 # Clients of a venue that slept see the present, not a burst of the past; history has what they missed.
 MAX_LATE_SECS: Final = 60
 MARKET: Final = frozenset({"ticks", "candles"})
@@ -56,6 +56,7 @@ class Venue:
         self.sessions: dict[Session, None] = {}  # in order of connecting, so that faults strike the same way again
         self._watched: set[str] = set()
         self._user_meter = CallMeter(quotas)
+        truth.write_missing(record, self.accounts)
         for each in self.accounts:
             for contract in tuple(each.open.values()):
                 each.catch_up(contract, market.present)
@@ -158,30 +159,18 @@ class Venue:
     def buy(self, account: Account, terms: Terms) -> tuple[Transaction, Contract]:
         """Buy a contract; the journal has it before this returns. Raises ApiError (balance) or OSError (disk)."""
         entry, contract = account.buy(terms)
-        self._write_entry(entry, "buy", contract_type=terms.contract_type, shortcode=terms.shortcode())
+        truth.write_entry(self.record, entry)
         return entry, contract
 
-    def close(self, account: Account, contract: Contract, due: Due, kind: str) -> Transaction:
-        """Pay out a contract: `kind` sell or cancel for its owner's doing, settle for the venue's own."""
+    def close(self, account: Account, contract: Contract, due: Due) -> Transaction:
+        """Pay out a contract. Raises OSError (disk)."""
         entry = account.close(contract, due)
-        self._write_entry(entry, kind, status=due.status, reason=due.reason)
+        truth.write_entry(self.record, entry)
         return entry
 
     def change_limits(self, account: Account, contract: Contract, limits: Limits) -> None:
         """Change limit orders of an open contract. Raises OSError (disk)."""
-        update_id = account.change_limits(contract, limits, self.now())
-        newest = contract.changes[-1]
-        self.record.write(
-            VENUE,
-            "limits",
-            contract.terms.symbol,
-            update_id,
-            newest.time * NANOSECONDS,
-            contract_id=contract.contract_id,
-            account=account.loginid,
-            take_profit=None if newest.take_profit is None else str(newest.take_profit),
-            stop_loss=None if newest.stop_loss is None else str(newest.stop_loss),
-        )
+        truth.write_change(self.record, account, contract, account.change_limits(contract, limits, self.now()))
 
     def move_cash(self, account: Account, action: str, amount: Decimal) -> Transaction:
         """Let money come or go without a contract and tell it: `action` deposit, withdrawal, virtual_credit, ...
@@ -195,7 +184,7 @@ class Venue:
     def book_cash(self, account: Account, action: str, amount: Decimal) -> Transaction:
         """Let money come or go as move_cash does, and leave it to the caller to tell it."""
         entry = account.move(action, amount, self.now())
-        self._write_entry(entry, "cash", action=action)
+        truth.write_entry(self.record, entry)
         return entry
 
     def refresh(self, account: Account, contract: Contract) -> None:
@@ -211,22 +200,7 @@ class Venue:
             for contract in tuple(account.open.values()):
                 due = contract.settlement(self.market.present)
                 if due is not None:
-                    self.announce(self.close(account, contract, due, "settle"))
-
-    def _write_entry(self, entry: Transaction, kind: str, **fields: str) -> None:
-        contract = entry.contract
-        self.record.write(
-            VENUE,
-            kind,
-            "" if contract is None else contract.terms.symbol,
-            entry.transaction_id,
-            entry.time * NANOSECONDS,
-            **({} if contract is None else {"contract_id": contract.contract_id}),
-            amount=str(entry.amount),
-            balance=str(entry.balance),
-            account=entry.loginid,
-            **fields,
-        )
+                    self.announce(self.close(account, contract, due))
 
     def announce(self, entry: Transaction) -> None:
         """Tell every connection logged in to its account of a transaction, on the streams it follows."""

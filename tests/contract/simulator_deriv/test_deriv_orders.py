@@ -474,10 +474,12 @@ def test_record_statement_and_balance_agree_whatever_is_done_and_whenever_it_is_
         elif deed == "wait":
             desk.pass_seconds(what)
         else:
-            before = {key: held.balance for key, held in [(0, desk.venue.account)]}
-            desk.record.flush()
+            before = desk.venue.account.balance
+            told = desk.folder / "record.jsonl"
+            lines = told.read_bytes().splitlines(keepends=True)
+            told.write_bytes(b"".join(lines[: max(len(lines) - what, 0)]))  # the newest had not reached the disk
             desk.restart(seconds_away=0)
-            assert desk.venue.account.balance == before[0], "what the journal holds is what was"
+            assert desk.venue.account.balance == before, "what the journal holds is what was"
             desk.restart(seconds_away=what)
             trader = desk.trader()
     account = desk.venue.account
