@@ -99,8 +99,10 @@ class Silence(NoFaults):
     """The "fills" fault, switched by hand."""
 
     on = False
+    asked = 0
 
     def silent(self, venue: str, what: str) -> bool:
+        self.asked += 1
         return self.on and (venue, what) == ("binance", "fills")
 
 

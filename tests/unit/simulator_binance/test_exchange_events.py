@@ -153,19 +153,45 @@ def test_nobody_hears_another_account_and_nothing_after_the_end(world: World) ->
 def test_under_the_fills_fault_nothing_follows_a_partial_fill(world: World) -> None:
     order = world.limit("BUY", "1", "100")
     world.faults.on = True
-    assert not world.exchange.silent(ME)
     world.prints("99.5", "0.25")
     assert world.told(order["orderId"]) == ["NEW/NEW", "TRADE/PARTIALLY_FILLED"]
+    heard = len(world.events)
+    world.prints("99.5", "0.25")
+    assert world.row(order["orderId"])["executedQty"] == "0.50000000"
+    assert len(world.events) == heard
+    other = world.limit("BUY", "1", "95")
+    assert world.told(other["orderId"]) == ["NEW/NEW"]
+    assert not world.exchange.silent(ME)
+    world.faults.on = False
+    world.prints("99.5", "5")
+    assert world.told(order["orderId"])[-1] == "TRADE/FILLED"
+
+
+def test_a_call_that_fills_in_parts_is_not_answered_under_the_fills_fault(world: World) -> None:
+    world.faults.on = True
+    world.limit("BUY", "1", "101", "IOC")
+    assert not world.exchange.silent(ME)
+    world.shows([("99", "2")], [("101", "2"), ("102", "5")])
+    order = world.place("BUY", "MARKET", quantity="3", account=ME)
     assert world.exchange.silent(ME)
     assert not world.exchange.silent(OTHER)
-    heard = len(world.events)
-    world.prints("99.5", "5")
-    assert world.status(order["orderId"]) == "FILLED"
-    assert len(world.events) == heard
-    world.faults.on = False
+    assert world.told(order["orderId"]) == ["NEW/NEW", "TRADE/PARTIALLY_FILLED"]
+    assert world.events[-1]["e"] == "executionReport"
+    resting = world.limit("BUY", "9", "102")["orderId"]
+    world.cancel(resting)
+    assert world.exchange.silent(ME)
+    assert world.told(resting)[-1] == "TRADE/PARTIALLY_FILLED"
+    world.exchange.test(ME, world.new("BUY", "MARKET", quantity="1"), compute_commission=False)
     assert not world.exchange.silent(ME)
+
+
+def test_the_fills_fault_is_asked_once_for_a_step_that_it_may_strike(world: World) -> None:
+    world.faults.on = True
     world.limit("BUY", "1", "95")
-    assert len(world.events) > heard
+    world.limit("BUY", "1", "101", "IOC")
+    assert world.faults.asked == 0
+    world.place("BUY", "MARKET", quantity="2")
+    assert world.faults.asked == 1
 
 
 def test_what_is_not_listened_to_is_counted_all_the_same(world: World) -> None:

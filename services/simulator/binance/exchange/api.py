@@ -167,7 +167,8 @@ class Exchange(Protocol):
         """Close the journal; safe to call twice."""
 
     def silent(self, account: int) -> bool:
-        """Whether the "fills" fault holds this account: one partial fill was told, and nothing may be told since.
+        """Whether the "fills" fault forbids to answer the account's last call, asked right after that.
 
-        Its events are held back here already; the wire keeps the answers of trading calls back.
+        One partial fill of an order is told, then nothing about it while the fault lasts: its events are held back
+        here, the answer by the wire.
         """

@@ -103,7 +103,7 @@ class Asking(Running):
         owner = self._account(account)
         if owner.free(asset) + change < 0:
             raise ApiError(-2010, "Account has insufficient balance for requested action.")
-        with self._step() as step:
+        with self._step(account) as step:
             owner.add(asset, change)
             step.money(account, asset)
             step.transfer(account, asset, change, "deposit" if change > 0 else "withdrawal")

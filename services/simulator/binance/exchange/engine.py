@@ -32,7 +32,7 @@ class SpotExchange(Asking):
         """Place one order."""
         owner = self._trader(account)
         self.on_book(self._listed(order.symbol))
-        with self._step() as step:
+        with self._step(account) as step:
             draft = self._draft(owner, order)
             self._core.counts.check(account, step.now)
             self._enter(step, draft)
@@ -55,6 +55,7 @@ class SpotExchange(Asking):
         return compose(owner.uid, new, stp=pair.stp_default)
 
     def _trader(self, account: int) -> Account:
+        self._outbox.called(account)
         owner = self._account(account)
         if not owner.terms.may_trade:
             raise ApiError(-2010, "This account may not place or cancel orders.")
@@ -99,7 +100,8 @@ class SpotExchange(Asking):
         self, account: int, key: OrderKey, *, new_client_order_id: str | None, restrictions: str | None
     ) -> Answer:
         """Cancel one order, or the whole list that it belongs to."""
-        with self._step() as step:
+        self._outbox.called(account)
+        with self._step(account) as step:
             return self._cancel(step, account, key, new_client_order_id, restrictions)
 
     def _cancel(
@@ -128,8 +130,9 @@ class SpotExchange(Asking):
 
     def cancel_all(self, account: int, symbol: str) -> list[Answer]:
         """Cancel everything open on a symbol; lists stand last."""
+        self._outbox.called(account)
         self._listed(symbol)
-        with self._step() as step:
+        with self._step(account) as step:
             found = [order for order in self._core.state.open[account].values() if order.symbol == symbol]
             if not found:
                 raise ApiError(-2011, UNKNOWN_ORDER)
@@ -160,7 +163,7 @@ class SpotExchange(Asking):
             raise ApiError(-1130, "Data sent for parameter 'cancelReplaceMode' is not valid.")
         crowded: ApiError | None = None
         owner = self._trader(account)
-        with self._step() as step:  # filters and counts come before both halves
+        with self._step(account) as step:  # filters and counts come before both halves
             draft = self._compose(owner, order)
             replaced = self._queries.find(account, key)
             self._check_replacement(owner, draft, replaced)
@@ -203,10 +206,10 @@ class SpotExchange(Asking):
 
     def _replace(self, draft: Order, kind: str | None) -> Answer | ApiError:
         try:
-            with self._step() as step:
+            with self._step(draft.account) as step:
                 self._enter(step, draft)
         except ApiError as error:
-            with self._step() as step:
+            with self._step(draft.account) as step:
                 self._reject(step, draft, error)
             return error
         return self._placed(step, draft, kind)
@@ -219,8 +222,9 @@ class SpotExchange(Asking):
 
     def amend(self, account: int, key: OrderKey, new_qty: Decimal, new_client_order_id: str | None) -> Answer:
         """Reduce an open order, which keeps its place in the queue."""
+        self._outbox.called(account)
         self._listed(key.symbol)
-        with self._step() as step:
+        with self._step(account) as step:
             order = self._queries.find(account, key)
             if order is None or not order.open or key.orig_client_order_id not in (None, order.client_id):
                 raise ApiError(-2013, "Order does not exist.")
@@ -235,7 +239,7 @@ class SpotExchange(Asking):
         owner = self._trader(account)
         pair = self._feed.symbols[self._listed(new.symbol)]
         self.on_book(new.symbol)
-        with self._step() as step:
+        with self._step(account) as step:
             drafts = placing.compose_legs(account, new, pair.stp_default)
             self._check(owner, drafts)
             name = new.list_client_order_id
@@ -257,6 +261,7 @@ class SpotExchange(Asking):
         new_client_order_id: str | None = None,
     ) -> Answer:
         """Cancel all that is open of a list."""
+        self._outbox.called(account)
         self._listed(symbol)
         try:
             found = self._queries.order_list(account, list_id, list_client_order_id)
@@ -266,7 +271,7 @@ class SpotExchange(Asking):
             raise ApiError(-2011, UNKNOWN_ORDER) from None
         if found.done or found.symbol != symbol:
             raise ApiError(-2011, UNKNOWN_ORDER)
-        with self._step() as step:
+        with self._step(account) as step:
             return self._cancel_list(step, found, new_client_order_id or new_client_id())
 
 

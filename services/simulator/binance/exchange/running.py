@@ -89,8 +89,11 @@ class Running:
         return self._feed.now_ms() + self._faults.clock_offset_ns(VENUE) // NS_PER_MS
 
     @contextmanager
-    def _step(self) -> Iterator[Step]:
-        """Run one step; what it did is in the journal before its events go out. Raises OSError (disk full)."""
+    def _step(self, caller: int = 0) -> Iterator[Step]:
+        """Run one step; what it did is in the journal before its events go out. Raises OSError (disk full).
+
+        `caller` is the account whose call it is, 0 for the market's doing.
+        """
         step = Step(self._core, self.now_ms(), self._feed.now_ms())
         yield step
         while step.ready:
@@ -100,7 +103,7 @@ class Running:
         line = step.close()
         self._journal.append(line)
         self._put_on_record(line)
-        self._outbox.send(step.events)
+        self._outbox.send(step, caller)
 
     def _put_on_record(self, line: Line) -> None:
         for fact in line.facts:
@@ -183,7 +186,7 @@ class Running:
         return self._outbox.subscribe(account, sink)
 
     def silent(self, account: int) -> bool:
-        """Whether the "fills" fault keeps the answers of this account back."""
+        """Whether the "fills" fault forbids to answer the account's last call."""
         return self._outbox.silent(account)
 
     def _account(self, account: int) -> Account:

@@ -19,6 +19,7 @@ class Step:
     """Gathers everything between one call or market event and its commit.
 
     `now` is ms UTC of the venue's clock, `feed_ms` the feed's, which the venue's may have jumped away from.
+    `orders` are those touched, `partial` those that a fill has left open.
     """
 
     def __init__(self, core: Core, now: int, feed_ms: int) -> None:
@@ -27,14 +28,15 @@ class Step:
         self.events: list[tuple[int, Event]] = []
         self.ready: deque[OrderList] = deque()
         self._core = core
-        self._orders: dict[tuple[str, int], Order] = {}
+        self.orders: dict[tuple[str, int], Order] = {}
+        self.partial: set[tuple[str, int]] = set()
         self._lists: dict[int, OrderList] = {}
         self._money: dict[tuple[int, str], None] = {}
         self._symbols: dict[str, None] = {}
 
     def touch(self, order: Order) -> None:
         """The order has changed."""
-        self._orders[order.symbol, order.id] = order
+        self.orders[order.symbol, order.id] = order
 
     def touch_list(self, order_list: OrderList) -> None:
         """The list has changed."""
@@ -71,6 +73,8 @@ class Step:
         self.touch(order)
         if not execution:
             execution = self.next_execution(order.symbol)
+        if fill is not None and order.status == "PARTIALLY_FILLED":
+            self.partial.add((order.symbol, order.id))
         if self._core.listened(order.account):
             event = events.execution_report(
                 order,
@@ -122,7 +126,7 @@ class Step:
     def close(self) -> Line:
         """Complete the line and the events: after-images of everything touched."""
         state = self._core.state
-        for order in self._orders.values():
+        for order in self.orders.values():
             state.keep_order(order)
             self.line.orders.append(order)
         for order_list in self._lists.values():
@@ -146,4 +150,4 @@ class Step:
     @property
     def empty(self) -> bool:
         """Whether nothing has changed."""
-        return not (self._orders or self._lists or self._money or self.line.facts or self.line.amendments)
+        return not (self.orders or self._lists or self._money or self.line.facts or self.line.amendments)
