@@ -18,7 +18,7 @@ from libs.common.keys import PUBLIC_FOLDER, Verifier, keys_folder
 from libs.common.stage_runner import StageRunner
 from libs.core.stages.execute import ExecuteStage
 from libs.core.stages.execute_permits import verifier_of
-from libs.core.stages.execute_state import ExecuteConfig, encode_state
+from libs.core.stages.execute_state import ExecuteConfig, encode_state, market_key
 from libs.core.types import SECOND, Mode, Order, OrderState, TimePassed, stable_id
 from libs.venues.base import Trading, VenueError, VenueRefused
 from services.execute import metrics, state
@@ -26,6 +26,7 @@ from services.execute.accounts import LiveAccounts
 from services.execute.handlers import Handlers
 from services.execute.lease import Lease
 from services.execute.settings import execute_config, live_tradings
+from services.execute.state import kept_instruments
 
 LEASE_RETRY_S = 0.25
 LOGIN_WITHIN_S = 30.0
@@ -164,6 +165,7 @@ class ExecuteApp:
             await self._publish_what_a_crash_kept_back(handlers)
         for received in [*await state.instruments(self._bus), *rebuilt.commands]:
             await handlers.on_order(received)
+        await self._remember_instruments(handlers)
         await self._take_up(handlers)
         for received in rebuilt.permits:
             await handlers.on_order(received)
@@ -217,6 +219,22 @@ class ExecuteApp:
 
     def _currency_of(self, account: str) -> str:
         return next(row.currency for row in self._config.accounts if row.id == account)
+
+    async def _remember_instruments(self, handlers: Handlers) -> None:
+        """Of what is open or under way, where the stream no longer tells: nothing is judged without its instrument."""
+        state = handlers.stage.state
+        open_ = {
+            market_key(book.venue, holding.symbol)
+            for book in state.books.values()
+            for holding in book.holdings.values()
+        }
+        open_ |= {market_key(working.order.venue, working.order.symbol) for working in state.working.values()}
+        unknown = {key for key in open_ if key not in state.markets or state.markets[key].instrument is None}
+        if not unknown:
+            return
+        for instrument in await kept_instruments(self._bus):
+            if market_key(instrument.venue, instrument.symbol) in unknown:
+                await handlers.on_inline(instrument)
 
     async def _publish_what_a_crash_kept_back(self, handlers: Handlers) -> None:
         await handlers.on_inline(TimePassed(id=stable_id("time", "restart", self._bus.epoch), ts_event=0, venue=""))

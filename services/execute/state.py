@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from libs.common.bus import Bus, Received
 from libs.core.stages.execute_ledger import LedgerFold, is_known
 from libs.core.stages.execute_state import ExecuteConfig, ExecuteState
-from libs.core.types import Control, Event, Instrument, Permit
+from libs.core.types import Control, Event, Instrument, Permit, WireError, decode
 
 LEDGER = ("permit.>", "order.>", "fill.>", "position.>", "account.>", "recon.>")
 COMMANDS = ("ctl.halt", "ctl.reduce_only", "ctl.rearm", "ctl.flatten")
@@ -42,6 +42,20 @@ async def rebuild(bus: Bus, config: ExecuteConfig) -> Rebuilt:
         commands=[received for received in open_ if isinstance(received.event, Control)],
         permits=[received for received in open_ if isinstance(received.event, Permit)],
     )
+
+
+async def kept_instruments(bus: Bus) -> list[Instrument]:
+    """Every Instrument in the bucket, which outlives the stream; a value that is none counts as nothing."""
+    found: list[Instrument] = []
+    for key in await bus.kv_keys("instruments"):
+        data = await bus.kv_get("instruments", key)
+        try:
+            event = decode(data) if data else None
+        except WireError:
+            continue
+        if isinstance(event, Instrument):
+            found.append(event)
+    return found
 
 
 async def instruments(bus: Bus) -> list[Received]:

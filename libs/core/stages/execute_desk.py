@@ -8,8 +8,10 @@ from typing import Any
 import msgspec
 
 from libs.core.fills.models import executable_from
-from libs.core.portfolio.accounting import DAY, PRICE_STEP, AccountBook, Holding
+from libs.core.portfolio.accounting import DAY, PRICE_STEP, AccountBook
+from libs.core.portfolio.holding import Holding
 from libs.core.stages import execute_market as market
+from libs.core.stages import execute_remains as remains
 from libs.core.stages.execute_state import ExecuteConfig, ExecuteState, MarketView, Working, market_key
 from libs.core.types import (
     SECOND,
@@ -25,15 +27,13 @@ from libs.core.types import (
     Side,
     stable_id,
 )
-from libs.core.types.money import quantity_on_grid, to_step
+from libs.core.types.money import to_step
 
 ZERO = Decimal(0)
 REWIND: Nanos = 60 * SECOND
 """A venue's clock this far behind the ledger does not lag: it plays other data."""
 ENDED_MOST = 256
 """Live orders that ended are remembered, so many of them: their executions may be told after their end."""
-REMAINS = "remains"
-"""Names the fill that takes what cannot be sold out of a position."""
 
 
 class Desk:
@@ -203,11 +203,11 @@ class Desk:
         )
         if ended.state.is_final and holding.exit_intent == order.intent_id:
             holding.exit_intent = ""
-        self._show(book, holding, fill)
+        self.show(book, holding, fill)
         if working.flatten and order.action is Action.ENTER and ended.state.is_final:
             self._flatten_entered(working, holding, (ended.id,))
 
-    def _show(self, book: AccountBook, holding: Holding, fill: Fill) -> None:
+    def show(self, book: AccountBook, holding: Holding, fill: Fill) -> None:
         """Position and account as they are after a fill."""
         if holding.quantity == 0:
             self.state.retry.pop(holding.position_id, None)
@@ -220,62 +220,6 @@ class Desk:
         """What an entry opened that should not have been any more is closed again."""
         holding.flatten = working.flatten
         self.exit_position(self.state.books[working.order.account], holding, "flatten", working.flatten, cause)
-
-    # ---- remains
-
-    def sellable(self, book: AccountBook, holding: Holding) -> Decimal:
-        """How much of a position one order can close: what is on the venue's grid and not below its minimum."""
-        instrument = self.view(book.venue, holding.symbol).instrument
-        if not holding.base_asset or instrument is None:
-            return holding.quantity
-        quantity = quantity_on_grid(instrument, holding.quantity)
-        price = self._mark_of(book, holding)
-        if price is not None and quantity * price < instrument.min_notional:
-            return ZERO
-        return quantity
-
-    def write_off(self, book: AccountBook, holding: Holding, quantity: Decimal, reason: str, cause: str) -> None:
-        """Take `quantity` that cannot be sold out of a position, for nothing. At the venue nothing moves."""
-        trade = f"{REMAINS}-{holding.revision}"
-        intent = stable_id(holding.position_id, trade)
-        fill = Fill(
-            id=stable_id(intent, trade),
-            cause=(cause,),
-            ts_event=self.now(book.venue),
-            ts_init=self.ts_init,
-            intent_id=intent,
-            trade_id=trade,
-            mode=book.mode,
-            venue=book.venue,
-            account=book.account,
-            symbol=holding.symbol,
-            strategy=holding.strategy,
-            side=holding.side.opposite,
-            action=Action.EXIT,
-            price=ZERO,
-            quantity=quantity,
-            currency=book.currency,
-            realised=-holding.cost_part(quantity) + holding.fee_part(quantity),
-            position_id=holding.position_id,
-            reason=reason,
-            exploring=holding.exploring,
-            multiplier=holding.multiplier,
-        )
-        self.out.append(fill)
-        self.settle_remains(fill)
-
-    def settle_remains(self, fill: Fill) -> None:
-        """What follows from a fill of `write_off`; the same again changes nothing."""
-        book = self.state.books[fill.account]
-        holding = book.holdings.get(fill.position_id)
-        if holding is not None and fill.trade_id == f"{REMAINS}-{holding.revision}":
-            self._show(book, book.apply(fill, None, None), fill)
-
-    def sweep(self, book: AccountBook, holding: Holding, cause: str) -> None:
-        """After an exit has ended: what it left and nobody can sell is no position any more."""
-        if holding.quantity > 0 and not holding.exit_intent and not self.sellable(book, holding):
-            reason = f"{holding.quantity.normalize():f} {holding.base_asset} left, too little to be sold"
-            self.write_off(book, holding, holding.quantity, reason, cause)
 
     # ---- exits of our own
 
@@ -295,9 +239,9 @@ class Desk:
         intent = stable_id(holding.position_id, kind, holding.revision)
         if holding.exit_intent or intent in self.state.used:
             return None
-        quantity = self.sellable(book, holding)
+        quantity = remains.sellable(self, book, holding)
         if not quantity:
-            self.sweep(book, holding, cause[-1] if cause else "")
+            remains.sweep(self, book, holding, cause[-1] if cause else "")
             return None
         holding.exit_intent = intent
         self.state.used[intent] = ""
@@ -333,11 +277,11 @@ class Desk:
     def mark(self, book: AccountBook) -> None:
         """Value every open position of a book by the newest prices."""
         for holding in book.holdings.values():
-            price = self._mark_of(book, holding)
+            price = self.mark_of(book, holding)
             if price is not None:
                 holding.mark = price
 
-    def _mark_of(self, book: AccountBook, holding: Holding) -> Decimal | None:
+    def mark_of(self, book: AccountBook, holding: Holding) -> Decimal | None:
         view = self.view(book.venue, holding.symbol)
         if view.instrument is None:
             return None

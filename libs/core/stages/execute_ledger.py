@@ -13,7 +13,8 @@ import msgspec
 from libs.core.portfolio.accounting import AccountBook
 from libs.core.stages import execute_control as control
 from libs.core.stages import execute_reconcile
-from libs.core.stages.execute_desk import REMAINS, Desk
+from libs.core.stages import execute_remains as remains
+from libs.core.stages.execute_desk import Desk
 from libs.core.stages.execute_permits import digest, time_to_live
 from libs.core.stages.execute_state import ExecuteConfig, ExecuteState, Working
 from libs.core.types import (
@@ -144,9 +145,9 @@ class LedgerFold:
         self._lacking[event.id] = event
 
     def _fill(self, fill: Fill) -> None:
-        if fill.trade_id.startswith(REMAINS):
+        if fill.trade_id.startswith(remains.REMAINS):
             if fill.account in self._state.books:
-                self._derive(lambda: self._desk.settle_remains(fill))
+                self._derive(lambda: remains.settle(self._desk, fill))
             return
         working = self._state.working.get(fill.intent_id) or self._state.ended.get(fill.intent_id)
         if working is None or fill.trade_id in working.trades:

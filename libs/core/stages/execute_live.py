@@ -7,8 +7,10 @@ from decimal import Decimal
 import msgspec
 
 from libs.core.fills import multiplier as multipliers
-from libs.core.portfolio.accounting import AccountBook, Holding
+from libs.core.portfolio.accounting import AccountBook
+from libs.core.portfolio.holding import Holding
 from libs.core.stages import execute_market as market
+from libs.core.stages import execute_remains as remains
 from libs.core.stages.execute_desk import Desk
 from libs.core.stages.execute_state import Working
 from libs.core.types import (
@@ -39,10 +41,18 @@ def take(desk: Desk, report: VenueReport) -> None:
     if working.order.state is OrderState.PLANNED and report.kind not in (ReportKind.ACKNOWLEDGED, ReportKind.FILLED):
         return
     if report.kind is ReportKind.FILLED:
-        if working.order.state is not OrderState.FILLED and _trade_of(report) not in working.trades:
-            (_entered if working.order.action is Action.ENTER else _exited)(desk, working, report)
+        _filled(desk, working, report)
     elif not working.order.state.is_final:
         _told(desk, working, report)
+
+
+def _filled(desk: Desk, working: Working, report: VenueReport) -> None:
+    """An execution; before the instrument is known nobody can say what it moved, and the venue will be asked again."""
+    order = working.order
+    if order.state is OrderState.FILLED or _trade_of(report) in working.trades:
+        return
+    if desk.view(order.venue, order.symbol).instrument is not None:
+        (_entered if order.action is Action.ENTER else _exited)(desk, working, report)
 
 
 def _told(desk: Desk, working: Working, report: VenueReport) -> None:
@@ -73,7 +83,7 @@ def _sweep(desk: Desk, working: Working, report: VenueReport) -> None:
         and working.dealt[0]
         and holding is not None
     ):
-        desk.sweep(desk.state.books[working.order.account], holding, report.id)
+        remains.sweep(desk, desk.state.books[working.order.account], holding, report.id)
 
 
 def _trade_of(report: VenueReport) -> str:

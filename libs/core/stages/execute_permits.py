@@ -9,7 +9,8 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-from libs.core.portfolio.accounting import Holding
+from libs.core.portfolio.holding import Holding
+from libs.core.stages import execute_remains as remains
 from libs.core.stages.execute_desk import Desk, cited, opens_short
 from libs.core.types import (
     Action,
@@ -76,8 +77,8 @@ def take(desk: Desk, permit: Permit, verify: Verifier) -> None:
     refusal = _refusal(desk, permit)
     if refusal is not None:
         desk.out.append(_order(desk, permit, permit.id, OrderState.REJECTED, refusal, permit.quantity))
-        if (remains := _exited(desk, permit)) is not None:
-            desk.sweep(desk.state.books[permit.account], remains, permit.id)
+        if (held := _exited(desk, permit)) is not None:
+            remains.sweep(desk, desk.state.books[permit.account], held, permit.id)
         return
     holding = _exited(desk, permit)
     quantity = _quantity(desk, permit)
@@ -175,7 +176,7 @@ def _quantity(desk: Desk, permit: Permit) -> Decimal:
     holding = _exited(desk, permit)
     if holding is None:
         return quantity_on_grid(instrument, permit.quantity)
-    quantity = min(permit.quantity, desk.sellable(desk.state.books[permit.account], holding))
+    quantity = min(permit.quantity, remains.sellable(desk, desk.state.books[permit.account], holding))
     return quantity_on_grid(instrument, quantity) if holding.base_asset else quantity
 
 

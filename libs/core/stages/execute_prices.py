@@ -7,7 +7,8 @@ from decimal import Decimal
 from libs.core.fills import multiplier as multipliers
 from libs.core.fills.models import assumed_touch
 from libs.core.fills.triggers import Trigger, on_bar, on_price
-from libs.core.portfolio.accounting import AccountBook, Holding
+from libs.core.portfolio.accounting import AccountBook
+from libs.core.portfolio.holding import Holding
 from libs.core.stages import execute_market as market
 from libs.core.stages.execute_desk import Desk
 from libs.core.stages.execute_paper import deal

@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from libs.core.portfolio.accounting import AccountBook
+from libs.core.stages import execute_remains as remains
 from libs.core.stages.execute_desk import Desk
 from libs.core.types import Mode, Reconciliation, ReconciliationKind, restamped
 
@@ -61,7 +62,7 @@ def _give_up(desk: Desk, book: AccountBook, event: Reconciliation) -> None:
     for holding in list(book.holdings.values()):
         if holding.venue_position_id and holding.venue_position_id in event.missing:
             reason = f"the venue no longer holds contract {holding.venue_position_id}"
-            desk.write_off(book, holding, holding.quantity, reason, event.id)
+            remains.write_off(desk, book, holding, holding.quantity, reason, event.id)
     for asset in sorted({holding.base_asset for holding in book.holdings.values()} - {""}):
         held = [holding for holding in book.holdings.values() if holding.base_asset == asset]
         short = sum((holding.quantity for holding in held), ZERO) - max(book.expected.get(asset, ZERO), ZERO)
@@ -69,5 +70,5 @@ def _give_up(desk: Desk, book: AccountBook, event: Reconciliation) -> None:
             gone = min(short, holding.quantity)
             if gone > 0:
                 reason = f"the venue holds {gone.normalize():f} {asset} less than the ledger"
-                desk.write_off(book, holding, gone, reason, event.id)
+                remains.write_off(desk, book, holding, gone, reason, event.id)
                 short -= gone

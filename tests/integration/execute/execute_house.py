@@ -63,6 +63,15 @@ class Place:
 
 
 DERIV = Place("deriv", "1HZ100V", "USD", "v3", {"ws": "deriv_url"}, {"token": "token"})
+OPTIONS = Place(
+    "deriv",
+    "1HZ100V",
+    "USD",
+    "options",
+    {"ws": "deriv_options_ws_url", "rest": "deriv_options_rest_url"},
+    {"token": "token", "app_id": "pid"},
+)
+"""Deriv's new API; any application id will do at the simulator."""
 BINANCE = Place(
     "binance",
     "BTCUSDT",
@@ -96,7 +105,7 @@ class House:
             api=place.api,
             endpoint="simulator",
             endpoints={name: self.facts[fact] for name, fact in place.addresses.items()},
-            credentials=Credentials(**{name: self.facts[fact] for name, fact in place.credentials.items()}),
+            credentials=Credentials(**{name: str(self.facts[fact]) for name, fact in place.credentials.items()}),
             currency=place.currency,
             simulator=True,
             **product,

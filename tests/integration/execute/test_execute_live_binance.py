@@ -25,6 +25,7 @@ from libs.core.types import (
     Reconciliation,
     ReconciliationKind,
     Side,
+    encode,
 )
 from services.simulator.binance import server as simulated
 
@@ -119,6 +120,9 @@ async def test_a_buy_whose_answer_died_with_the_process_is_found_and_never_repea
         while await probe.balances() == before:  # noqa: ASYNC110 - only the venue knows
             await asyncio.sleep(0.05)
     await cut_off(process)
+    # The stream forgets instruments within a day; the bucket does not.
+    house.broker.messages["MARKET"].clear()
+    await house.bus.kv_put("instruments", "binance.BTCUSDT", encode(house.instrument))
     next_life(monkeypatch)
     again = await house.process()
     await house.time_and_price()
@@ -134,6 +138,20 @@ async def test_a_buy_whose_answer_died_with_the_process_is_found_and_never_repea
     assert await house.ended("live-2") is OrderState.FILLED
     await house.agrees(again)
     await probe.aclose()
+    await again.stop()
+
+
+async def test_what_was_recorded_replays_equal(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    process = await opened(house)
+    house.fault("internal", "order.place")
+    await bought(house)
+    await process.stop()
+    next_life(monkeypatch)
+    again = await house.process()
+    await house.time_and_price()
+    await sell(house, "live-2")
+    assert await house.ended("live-2") is OrderState.FILLED
+    await house.agrees(again)
     await again.stop()
     assert house.replays_equal() > 15
 

@@ -8,7 +8,8 @@ from typing import Any
 import execute_world as w
 import pytest
 
-from libs.core.portfolio.accounting import AccountBook, Holding
+from libs.core.portfolio.accounting import AccountBook
+from libs.core.portfolio.holding import Holding
 from libs.core.types import (
     SECOND,
     AccountState,
@@ -275,6 +276,16 @@ def test_a_refused_flatten_is_tried_again(world: w.World) -> None:
 def test_an_entry_flattened_on_its_way_is_closed_when_a_part_of_it_came(world: w.World) -> None:
     world.give(w.control(ControlKind.FLATTEN), fill("1", "0.004"), cancelled())
     assert (world.last_order().action, world.last_order().quantity) == (Action.EXIT, D("0.004"))
+
+
+def test_an_execution_waits_until_the_instrument_is_known(world: w.World) -> None:
+    """Without it a part of an asset would look like a whole contract."""
+    view = world.stage._desk.view("binance", "BTCUSDT")
+    known, view.instrument = view.instrument, None
+    assert world.give(fill("1", "0.004")) == []
+    view.instrument = known
+    world.give(fill("1", "0.004"))
+    assert world.states("in")[-1] is S.PARTLY_FILLED
 
 
 def test_an_exit_carries_no_order_id_of_the_entry(world: w.World) -> None:
