@@ -33,7 +33,9 @@ class Record:
     second, price as text), `trade` (seq = trade id, price, qty as text, side), `bar` (seq = open time in
     nanoseconds, interval, o, h, l, c, v as text), `buy`, `sell`, `cancel`, `settle` (seq = transaction id; amount,
     balance, contract_id, and how it ended: status, reason), `cash` (money without a contract: action), `limits` (the
-    limit orders of a contract after a change). A sequence is written once per series, across restarts too. What a
+    limit orders of a contract after a change). Of Binance's accounts: `order` (seq = order id), `fill` and `cancel`
+    (seq = execution id, `counter` is the order on the other side, -1 the market), `transfer` (symbol = asset, signed
+    amount, why): opening money, transfers, fills and fees make every balance. A sequence is written once per series, across restarts too. What a
     kill -9 can lose is the last FLUSH_SECONDS of what no journal keeps.
     """
 

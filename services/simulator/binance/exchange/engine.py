@@ -227,7 +227,7 @@ class SpotExchange(Asking):
         with self._step(account) as step:
             order = self._queries.find(account, key)
             if order is None or not order.open or key.orig_client_order_id not in (None, order.client_id):
-                raise ApiError(-2013, "Order does not exist.")
+                raise ApiError(-2038, UNKNOWN_ORDER)
             return amending.amend(
                 self._core, step, order, amount(new_qty, "newQty"), new_client_order_id or new_client_id()
             )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from services.simulator.binance.decimals import text8
+from services.simulator.binance.decimals import ONE, text8
 from services.simulator.binance.exchange.accounts import Account
 from services.simulator.binance.exchange.api import Event
 from services.simulator.binance.exchange.orders import AT_MARKET, NONE, Fill, Order, OrderList, Prevented
@@ -98,7 +98,7 @@ def _prevention(order: Order, row: Prevented, trade_group: int) -> Event:
         event["u"] = trade_group
     event |= {"U": row.maker if taker else row.taker, "Cs": row.symbol}
     if row.mode == "TRANSFER":
-        quote = last * row.price // 10**8
+        quote = last * row.price // ONE
         event |= {"pl": text8(last), "pL": text8(row.price), "pY": text8(quote)}
     return event | {"A": text8(order.prevented), "B": text8(last)}
 

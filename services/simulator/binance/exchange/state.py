@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from typing import Final
 
 from services.simulator.binance.exchange.accounts import Account, Terms
 from services.simulator.binance.exchange.journal import Line
@@ -16,7 +17,7 @@ from services.simulator.binance.exchange.orders import (
     Prevented,
 )
 
-TRADE_IDS: int = 10**12
+TRADE_IDS: Final = 10**12
 """Ids of our own fills begin above it, far from those of the public trades they stand beside."""
 
 
