@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import os
 import sys
 import tempfile
@@ -12,20 +13,23 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
 import msgspec
+import structlog
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from tests.soak.houses import HOUSES
-from tests.soak.run import Outcome, Run
+from tests.soak.houses import RUNS
+from tests.soak.run import Outcome
 
 RESULTS = Path(__file__).parents[2] / "var" / "soak.jsonl"
 
 
 def one(venue: str, seed: int) -> Outcome:
     """One run, in a process of its own."""
+    logging.disable(logging.CRITICAL)  # thousands of faults are told in thousands of lines
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     with tempfile.TemporaryDirectory(prefix="conclave-soak-") as folder:
         try:
-            return asyncio.run(Run(HOUSES[venue](Path(folder)), seed).go())
+            return asyncio.run(RUNS[venue](Path(folder), seed).go())
         except Exception as err:
             return Outcome(seed, venue, differences=[f"{type(err).__name__}: {err}"])
 
@@ -33,14 +37,14 @@ def one(venue: str, seed: int) -> Outcome:
 def main() -> int:
     """Exit code 1 when a run differed."""
     asked = argparse.ArgumentParser(prog="make soak")
-    asked.add_argument("--venue", choices=sorted(HOUSES), action="append", help="default: all")
+    asked.add_argument("--venue", choices=sorted(RUNS), action="append", help="default: all")
     asked.add_argument("--runs", type=int, default=200, help="seeds per venue")
     asked.add_argument("--first", type=int, default=1, help="the first seed")
     asked.add_argument("--seed", type=int, help="this seed alone")
     asked.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     given = asked.parse_args()
     seeds = [given.seed] if given.seed is not None else range(given.first, given.first + given.runs)
-    wanted = [(venue, seed) for seed in seeds for venue in given.venue or sorted(HOUSES)]
+    wanted = [(venue, seed) for seed in seeds for venue in given.venue or sorted(RUNS)]
     console, began = Console(), time.monotonic()
     failed = 0
     RESULTS.parent.mkdir(parents=True, exist_ok=True)

@@ -171,10 +171,10 @@ class Run:
         house, ledger = self.house, self.ledger
         truth = held(house.truth_balances())
         if held(ledger.balances) != truth:
-            self.differ(f"ledger {_shown(held(ledger.balances))}, venue {_shown(truth)}")
+            self.differ(f"ledger {shown(held(ledger.balances))}, venue {shown(truth)}")
         told = held(await patiently(self.trading.balances, CALM_S))
         if told != truth:
-            self.differ(f"adapter says {_shown(told)}, venue {_shown(truth)}")
+            self.differ(f"adapter says {shown(told)}, venue {shown(truth)}")
         self.outcome.executed = ledger.executions
         if ledger.executions != house.truth_executions():
             self.differ(f"{ledger.executions} executions in the ledger, {house.truth_executions()} at the venue")
@@ -206,5 +206,5 @@ class Run:
             self.ledger.take(order, by_symbol[order.symbol], closed)
 
 
-def _shown(balances: dict[str, Decimal]) -> str:
+def shown(balances: dict[str, Decimal]) -> str:
     return ", ".join(f"{amount} {asset}" for asset, amount in sorted(balances.items()))

@@ -9,19 +9,18 @@ from pathlib import Path
 
 import pytest
 
-from tests.soak.houses import HOUSES
+from tests.soak.houses import RUNS
 from tests.soak.mischief import draw_plan
-from tests.soak.run import Run
 
 
 def todays_seed() -> int:
     return int(os.environ.get("ACCEPTANCE_SEED") or time.time() // 86_400)
 
 
-@pytest.mark.parametrize("venue", sorted(HOUSES))
+@pytest.mark.parametrize("venue", sorted(RUNS))
 async def test_no_order_is_lost_or_doubled(venue: str, tmp_path: Path) -> None:
     seed = todays_seed()
-    outcome = await Run(HOUSES[venue](tmp_path), seed).go()
+    outcome = await RUNS[venue](tmp_path, seed).go()
     assert outcome.differences == [], f"make soak SEED={seed} VENUE={venue} plays it again"
     assert outcome.orders >= 2
 
