@@ -78,12 +78,14 @@ def base_var() -> Path:
 
 
 def running_var() -> Path:
-    """The folder of the stack that runs now, `up` before `demo`.
+    """The folder of the stack that runs now, `up` before `demo`; of a stack in containers the folder of its operator.
 
     Raises:
         CommandError: none runs.
     """
     var = base_var()
+    if runtime.is_elsewhere():
+        return var
     for candidate in (var, var / DEMO):
         facts = runtime.read_stack(candidate)
         if facts and is_alive(int(facts.get("pid", 0))):
@@ -105,12 +107,8 @@ def is_alive(pid: int) -> bool:
 @asynccontextmanager
 async def running_bus(name: str = "cli") -> AsyncIterator[tuple[NatsBus, Path]]:
     """The bus of the running stack (NATS_URL wins) and its folder of state."""
-    if url := os.environ.get("NATS_URL"):
-        var = base_var()
-    else:
-        var = running_var()
-        url = runtime.nats_url(var, "")
-    bus = await NatsBus.connect(url, name, timeout_s=5)
+    var = base_var() if os.environ.get("NATS_URL") else running_var()
+    bus = await NatsBus.connect(runtime.nats_url(var, ""), name, timeout_s=5)
     try:
         yield bus, var
     finally:

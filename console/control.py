@@ -42,6 +42,8 @@ async def run_control(kind: str, scope: str, reason: str, yes: bool, *, flatten:
 
 async def run_stop(flatten: bool, reason: str, yes: bool) -> None:
     """Flatten if asked, then end the supervisor, which drains everything."""
+    if runtime.is_elsewhere():
+        raise CommandError("this stack runs in containers: `conclave halt --flatten`, then `docker compose stop`")
     var = running_var()
     pid = int(runtime.read_stack(var)["pid"])
     console = make_console()

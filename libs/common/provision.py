@@ -1,11 +1,13 @@
 """First start of a container stack: every password, token and key, one folder for each who may read it.
 
-`python -m libs.common.provision FOLDER` fills FOLDER and changes nothing that is there already.
+`python -m libs.common.provision FOLDER [GIVEN]` fills FOLDER and changes nothing that is there already; credentials of
+venues are whatever files a person has put into GIVEN.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import shutil
 import sys
@@ -13,46 +15,72 @@ from pathlib import Path
 from typing import Final
 
 from libs.common.keys import PRIVATE_NAME, PUBLIC_FOLDER, KeyProblem, make_keys
+from libs.common.runtime import SERVICES, TOKEN_NAME
 
-SERVICES: Final = ("ingest", "features", "predict", "risk", "execute")
+VENUE_READERS: Final = ("ingest", "execute")
+"""Who alone talks to venues."""
+
 OPERATOR: Final = "operator"
 """The people's user of the bus: makes streams, reads everything, commands."""
 
 CONTAINER_UID: Final = 10_001
 """The user that the images of the services run as."""
 
+GRAFANA_UID: Final = 472
+"""The user of Grafana's image."""
 
-def provision(folder: Path, *, owner: int | None = CONTAINER_UID) -> list[str]:
+_VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*")
+
+
+def provision(folder: Path, given: Path | None = None, *, own: bool = True) -> list[str]:
     """Make what is missing; returns what was made, as names without values.
 
-    `<folder>/nats/passwords.conf` for the server; `<folder>/db/password`; `<folder>/<service>/` with NATS_PASSWORD,
-    CONCLAVE_ADMIN_TOKEN and, for features, DATABASE_PASSWORD; `<folder>/simulator/`; `<folder>/operator/`;
-    `<folder>/risk-keys/` with the signing key; `<folder>/execute-keys/` with the public half alone.
-    `owner`: user id that the services' files belong to, None = whoever runs this.
+    `<folder>/nats/passwords.conf` for the server; `<folder>/db/` with the passwords of the owner and of the reader;
+    `<folder>/<service>/` with NATS_PASSWORD, CONCLAVE_ADMIN_TOKEN and, for features, DATABASE_PASSWORD;
+    `<folder>/simulator/`; `<folder>/grafana/`; `<folder>/operator/`; `<folder>/risk-keys/` with the signing key;
+    `<folder>/execute-keys/` with the public half alone. Files in `given` that are named like a variable (DERIV_TOKEN,
+    BINANCE_API_KEY) go to the services that talk to venues, and go away there when they are gone from `given`.
+    `own`: hand the files to the users of the images; False = whoever runs this keeps them.
 
     Raises:
-        KeyProblem: a signing key is there and cannot be used. OSError: the folder cannot be written.
+        KeyProblem: a signing key is there and cannot be used. OSError: a folder cannot be read or written.
     """
+    owner, grafana = (CONTAINER_UID, GRAFANA_UID) if own else (None, None)
     made: list[str] = []
     everybody = (*SERVICES, OPERATOR)
     for name in everybody:
         made += _secret(folder / name / "NATS_PASSWORD", owner)
-    token = folder / OPERATOR / "CONCLAVE_ADMIN_TOKEN"
+    token = folder / OPERATOR / TOKEN_NAME
     made += _secret(token, owner)
     for name in SERVICES:
-        made += _copy(token, folder / name / "CONCLAVE_ADMIN_TOKEN", owner)
-    # The store's image reads it as a user whose id differs from image to image; no other container mounts this folder.
-    made += _secret(folder / "db" / "password", None, 0o444)
+        made += _copy(token, folder / name / TOKEN_NAME, owner)
+    # The store's image reads them as a user whose id differs from image to image; no other container mounts the folder.
+    database = folder / "db"
+    made += _secret(database / "password", None, 0o444) + _secret(database / "reader_password", None, 0o444)
     for name in ("features", OPERATOR):
-        made += _copy(folder / "db" / "password", folder / name / "DATABASE_PASSWORD", owner)
+        made += _copy(database / "password", folder / name / "DATABASE_PASSWORD", owner)
+    made += _secret(folder / "grafana" / "ADMIN_PASSWORD", grafana)
+    made += _copy(database / "reader_password", folder / "grafana" / "DATABASE_PASSWORD", grafana)
     for name in ("TOKEN", "KEY", "SECRET"):
         made += _secret(folder / "simulator" / f"CV_SIM_{name}", owner)
-        for reader in ("ingest", "execute", OPERATOR):
+        for reader in (*VENUE_READERS, OPERATOR):
             made += _copy(folder / "simulator" / f"CV_SIM_{name}", folder / reader / f"SIMULATOR_{name}", owner)
+    for reader in VENUE_READERS:
+        made += _hand_over(given, folder / reader, owner)
     made += _keys(folder, owner)
     lines = [f'{n.upper()}_PASSWORD: "{(folder / n / "NATS_PASSWORD").read_text()}"\n' for n in everybody]
     made += _write(folder / "nats" / "passwords.conf", "".join(lines), None)
     return made
+
+
+def _hand_over(given: Path | None, folder: Path, owner: int | None) -> list[str]:
+    """What a person gave for venues, and nothing that was taken back."""
+    found = [path for path in given.iterdir() if _VARIABLE.fullmatch(path.name)] if given and given.is_dir() else []
+    kept = {path.name for path in found} | {"NATS_PASSWORD", TOKEN_NAME}
+    for path in folder.iterdir():
+        if path.name not in kept and not path.name.startswith("SIMULATOR_"):
+            path.unlink()
+    return [name for path in found for name in _copy(path, folder / path.name, owner)]
 
 
 def _keys(folder: Path, owner: int | None) -> list[str]:
@@ -97,7 +125,7 @@ def _give(path: Path, owner: int | None) -> None:
 def main() -> None:
     """Fill the folder named on the command line; exit 1 with one line when that cannot be done."""
     try:
-        made = provision(Path(sys.argv[1]))
+        made = provision(*(Path(argument) for argument in sys.argv[1:3]))
     except (KeyProblem, OSError) as err:
         sys.exit(f"provision: {err}")
     sys.stdout.write(f"provision: {len(made)} made{': ' + ', '.join(made) if made else ', everything was there'}\n")

@@ -10,6 +10,9 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 from libs.common.secrets import read_secret, write_private
 
+SERVICES = ("ingest", "features", "predict", "risk", "execute")
+"""The services of the house, in the order in which a price passes them."""
+
 STACK_FILE = "stack.json"
 TOKEN_NAME = "CONCLAVE_ADMIN_TOKEN"  # the name of a variable, not a secret
 
@@ -38,8 +41,15 @@ def write_service(var: Path, name: str, url: str) -> None:
     write_private(run_dir(var) / f"{name}.json", json.dumps({"pid": os.getpid(), "http": url}))
 
 
+def is_elsewhere() -> bool:
+    """Whether the stack runs in containers of its own: its services answer where the pattern SERVICES_URL says."""
+    return bool(os.environ.get("SERVICES_URL"))
+
+
 def read_services(var: Path) -> dict[str, dict[str, Any]]:
-    """Every service that said where it answers."""
+    """Every service that said where it answers; with SERVICES_URL=http://{name}:8080 all of them, there."""
+    if pattern := os.environ.get("SERVICES_URL"):
+        return {name: {"http": pattern.replace("{name}", name)} for name in SERVICES}
     folder = run_dir(var)
     if not folder.is_dir():
         return {}

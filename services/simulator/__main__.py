@@ -26,6 +26,8 @@ def main() -> NoReturn:
         first = error.errors()[0]
         name = ENVIRONMENT_PREFIX + "_".join(map(str, first["loc"])).upper()
         _end(f"simulator: {name}: {first['msg']}, got {first['input']!r}", 2)
+    except OSError as error:
+        _end(f"simulator: {error.filename}: {error.strerror}", 2)
     try:
         uvloop.run(serve(options, _announce))
     except PlanError as error:

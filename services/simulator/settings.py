@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 ENVIRONMENT_PREFIX = "CV_SIM_"
 DEFAULT_SEED = 20_260_401
+SECRETS = ("token", "key", "secret")
+"""Options that may also be named by a file: `CV_SIM_<FIELD>_FILE`."""
 
 
 class SimulatorOptions(BaseModel):
@@ -44,12 +46,16 @@ class SimulatorOptions(BaseModel):
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Self:
-        """Read the `CV_SIM_*` variables; an empty one counts as unset. Raises pydantic.ValidationError."""
-        given = {
-            name: environ[ENVIRONMENT_PREFIX + name.upper()]
-            for name in cls.model_fields
-            if environ.get(ENVIRONMENT_PREFIX + name.upper())
-        }
+        """Read the `CV_SIM_*` variables; an empty one counts as unset.
+
+        Raises:
+            pydantic.ValidationError: a value that is not allowed. OSError: a named file cannot be read.
+        """
+        variables = {name: ENVIRONMENT_PREFIX + name.upper() for name in cls.model_fields}
+        given = {name: environ[variable] for name, variable in variables.items() if environ.get(variable)}
+        for name in SECRETS:
+            if name not in given and (file := environ.get(f"{variables[name]}_FILE")):
+                given[name] = Path(file).read_text(encoding="utf-8").strip()
         return cls.model_validate(given)
 
 

@@ -7,6 +7,7 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 import structlog
@@ -31,6 +32,7 @@ from libs.core.types import (
     encode,
     stable_id,
     stream_of,
+    token,
 )
 
 log = structlog.get_logger(__name__)
@@ -83,6 +85,7 @@ class NatsBus:
                 await nc.connect(
                     servers=[url],
                     name=name,
+                    inbox_prefix=inbox_of(url),
                     **_CONNECTION,
                     **_FIRST,
                     error_cb=bus._on_error,
@@ -352,6 +355,11 @@ def _by_stream(filters: Sequence[str]) -> dict[str, list[str]]:
     for pattern in filters:
         by_stream.setdefault(stream_of(pattern), []).append(pattern)
     return by_stream
+
+
+def inbox_of(url: str) -> str:
+    """Where answers to this user arrive: a server may let each user hear its own alone."""
+    return f"_INBOX.{token(urlsplit(url).username or 'nobody')}"
 
 
 def _safe(url: str) -> str:

@@ -29,7 +29,7 @@ from libs.common.settings import Settings
 
 log = structlog.get_logger(__name__)
 
-SERVICES = ("ingest", "features", "predict", "risk", "execute")
+SERVICES = runtime.SERVICES
 START_S = 30.0
 DISK_MB = 300
 
