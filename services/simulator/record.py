@@ -35,8 +35,8 @@ class Record:
     balance, contract_id, and how it ended: status, reason), `cash` (money without a contract: action), `limits` (the
     limit orders of a contract after a change). Of Binance's accounts: `order` (seq = order id), `fill` and `cancel`
     (seq = execution id, `counter` is the order on the other side, -1 the market), `transfer` (symbol = asset, signed
-    amount, why): opening money, transfers, fills and fees make every balance. A sequence is written once per series, across restarts too. What a
-    kill -9 can lose is the last FLUSH_SECONDS of what no journal keeps.
+    amount, why): transfers, the opening money among them, fills and fees make every balance. A sequence is written
+    once per series, across restarts too. What a kill -9 can lose is the last FLUSH_SECONDS of what no journal keeps.
     """
 
     def __init__(self, path: Path | None) -> None:
