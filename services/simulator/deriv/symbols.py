@@ -221,7 +221,7 @@ SYMBOLS: Final[dict[str, Symbol]] = {
             2,
             1_000.0,
             _CONTINUOUS,
-            _EVERYTHING - {Offer.ACCUMULATORS},
+            _EVERYTHING,
             _LEVERAGE[100],
         ),
         _one_second(15, 8_800.0, 3),
