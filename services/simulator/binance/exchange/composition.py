@@ -10,7 +10,6 @@ from services.simulator.binance.decimals import ONE
 from services.simulator.binance.exchange.api import ApiError, NewOrder
 from services.simulator.binance.exchange.orders import ALGO, AT_MARKET, NONE, Order
 
-_IDS: Final = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _TYPES: Final = frozenset({"LIMIT", "LIMIT_MAKER", "MARKET", *ALGO})
 _LIMITS: Final = frozenset({"LIMIT", "LIMIT_MAKER", "STOP_LOSS_LIMIT", "TAKE_PROFIT_LIMIT"})
 _TIMED: Final = _LIMITS - {"LIMIT_MAKER"}
@@ -21,12 +20,7 @@ _FIRST_STRATEGY_TYPE: Final = 1_000_000
 
 def new_client_id() -> str:
     """An id of 22 characters, as the server makes one for an order or cancel without its own."""
-    number = secrets.randbits(130)
-    letters = []
-    for _ in range(22):
-        number, index = divmod(number, len(_IDS))
-        letters.append(_IDS[index])
-    return "".join(letters)
+    return secrets.token_hex(11)
 
 
 def amount(value: Decimal | None, name: str) -> int:

@@ -23,6 +23,7 @@ class Prices:
         self.last_ms = 0
         self._seconds: deque[list[int]] = deque()  # second, quantity, price times quantity
         self._buckets: deque[list[int]] = deque()  # open time, trades, sum of prices
+        self._reference = (-1, -1, 0)  # at which time, after which trade, the price
 
     def add(self, trade: Print) -> bool:
         """Follow one print; returns whether it was new."""
@@ -61,6 +62,9 @@ class Prices:
 
         As the venue's page on the price range rule describes it, with integer division throughout.
         """
+        at, after, known = self._reference
+        if (at, after) == (now_ms, self.last_id):
+            return known
         cutoff = now_ms - BUCKETS * BUCKET_MS
         count = total = 0
         for opened, trades, prices in self._buckets:
@@ -69,4 +73,6 @@ class Prices:
             kept = BUCKET_MS - max(0, cutoff - opened)
             count += trades * _COUNT_SCALE * kept // BUCKET_MS
             total += prices * _COUNT_SCALE * kept // BUCKET_MS
-        return total // count if count else 0
+        price = total // count if count else 0
+        self._reference = (now_ms, self.last_id, price)
+        return price
