@@ -83,6 +83,11 @@ class LiveAccounts:
                     reconciler.rearmed = f"{control.reason} ({control.actor})"
                     reconciler.wake()
 
+    def is_taken_up(self, account: str) -> bool:
+        """Whether the account has been compared with its venue once in its life."""
+        book = self._state().books.get(account)
+        return book is not None and book.beside is not None
+
     async def compare(self) -> None:
         """Compare every account now."""
         await asyncio.gather(*(reconciler.look() for reconciler in self._compared.values()))

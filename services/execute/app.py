@@ -63,7 +63,10 @@ class ExecuteApp:
             return [f"waiting for {self._waiting}"]
         assert self._handlers is not None
         silent = sorted({a.venue for a in self._config.accounts if not self._handlers.has_time(a.venue)})
-        return [f"waiting for the clock of {venue}" for venue in silent]
+        new = [a.id for a in self._config.accounts if self._live and not self._live.is_taken_up(a.id)]
+        return [f"waiting for the clock of {venue}" for venue in silent] or [
+            f"waiting for the first comparison of account {account} with its venue" for account in new
+        ]
 
     def _public_keys(self) -> dict[str, str]:
         folder = keys_folder(self._chassis.var) / PUBLIC_FOLDER

@@ -45,7 +45,12 @@ async def opened(house: House) -> Process:
     """An executor that has taken the account up."""
     process = await house.process()
     await house.time_and_price()
+    await until(
+        lambda: process.app.not_ready() == [f"waiting for the first comparison of account {ACCOUNT} with its venue"],
+        "the clock to be known",
+    )
     await house.taken_up()
+    await until(lambda: not process.app.not_ready(), "the executor to be ready")
     return process
 
 
