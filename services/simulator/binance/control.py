@@ -11,7 +11,7 @@ import msgspec
 
 METHODS: Final = ("SUBSCRIBE", "UNSUBSCRIBE", "LIST_SUBSCRIPTIONS", "SET_PROPERTY", "GET_PROPERTY")
 MAX_STREAMS: Final = 1_024
-_ID_TEXT: Final = re.compile(r"[A-Za-z0-9]{1,36}")
+_ID_TEXT: Final = re.compile(r"[A-Za-z0-9_-]{1,36}")  # the venue's own client sends UUIDs with hyphens
 _NO_ID: Final = object()
 
 

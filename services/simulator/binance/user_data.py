@@ -19,14 +19,18 @@ class Subscriptions:
         self._venue = venue
         self._tell = tell
         self._active: dict[int, tuple[int, Callable[[], None]]] = {}
+        self._of_session: set[int] = set()
         self._next = 0
 
     def ids(self) -> list[int]:
         """The active subscriptions."""
         return list(self._active)
 
-    def subscribe(self, account: int) -> int:
-        """Send the account's events from now on; returns the subscription's id. Raises ApiError -2035 or -2042."""
+    def subscribe(self, account: int, *, session: bool) -> int:
+        """Send the account's events from now on; returns the subscription's id. Raises ApiError -2035 or -2042.
+
+        `session`: whether it ends with the session, being no subscription signed for itself.
+        """
         if any(subscriber == account for subscriber, _ in self._active.values()):
             raise ApiError(-2035, "User Data Stream subscription already active.")
         if self._next >= MOST_IDS:
@@ -38,6 +42,8 @@ class Subscriptions:
             self._tell({"subscriptionId": number, "event": event})
 
         self._active[number] = (account, self._venue.exchange.subscribe(account, take))
+        if session:
+            self._of_session.add(number)
         return number
 
     def unsubscribe(self, number: int | None) -> None:
@@ -47,9 +53,9 @@ class Subscriptions:
         for each in [number] if number is not None else self.ids():
             self._terminate(each)
 
-    def terminate(self) -> None:
-        """End all, and say so."""
-        for number in self.ids():
+    def end_session(self) -> None:
+        """End what hung on the session, and say so."""
+        for number in sorted(self._of_session & self._active.keys()):
             self._terminate(number)
 
     def end(self) -> None:
@@ -59,6 +65,7 @@ class Subscriptions:
         self._active.clear()
 
     def _terminate(self, number: int) -> None:
+        self._of_session.discard(number)
         _, stop = self._active.pop(number)
         stop()
         event = {"e": "eventStreamTerminated", "E": self._venue.now_ms()}

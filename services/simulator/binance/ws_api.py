@@ -81,7 +81,7 @@ class ApiClient:
         """End the session as the venue does when its key is revoked: told unasked, user data ended."""
         refusal = refused_key()
         self._tell({"id": None, "status": refusal.status, "error": refusal_body(refusal)})
-        self.subscriptions.terminate()
+        self.subscriptions.end_session()
         self.key = self.authorized_since = None
 
     # --- carrying out ------------------------------------------------------------------------------------------

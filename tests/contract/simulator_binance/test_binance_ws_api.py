@@ -49,7 +49,7 @@ async def test_every_market_method_answers_what_rest_answers(start: Any, api: An
         ("exchangeInfo", "exchangeInfo", {"symbols": ["BTCUSDT", "ETHUSDT"]}),
         ("trades.aggregate", "aggTrades", {"symbol": "BTCUSDT", "fromId": 5, "limit": 3}),
         ("trades.historical", "historicalTrades", {"symbol": "BTCUSDT", "fromId": 5, "limit": 3}),
-        ("blockTrades.historical", "historicalBlockTrades", {"symbol": "BTCUSDT"}),
+        ("blockTrades.historical", "historicalBlockTrades", {"symbol": "BTCUSDT", "fromId": 1}),
         ("klines", "klines", {"symbol": "BTCUSDT", "interval": "1h", "endTime": now_ms() - 7_200_000, "limit": 2}),
         ("executionRules", "executionRules", {"symbol": "BTCUSDT"}),
         ("referencePrice.calculation", "referencePrice/calculation", {"symbol": "BTCUSDT"}),
@@ -164,6 +164,10 @@ async def test_user_data_of_a_session_ends_with_it(start: Any, api: Any) -> None
     assert (await socket.ask("session.status"))["result"]["userDataStream"] is True
     await socket.ask("session.logout")
     assert socket.events[-1]["event"]["e"] == "eventStreamTerminated"
+    await socket.ask("session.logon", socket.signed(pair=True))
+    await socket.ask("userDataStream.subscribe.signature", socket.signed())
+    await socket.ask("session.logout")
+    assert (await socket.ask("session.subscriptions"))["result"] == [{"subscriptionId": 1}]  # signed for itself
 
 
 async def test_a_revoked_key_ends_its_sessions_unasked(start: Any, api: Any) -> None:

@@ -64,7 +64,7 @@ def test_a_wrong_request_is_refused_with_its_code(frame: Any, code: int, text: s
     assert list(session.streams) == ["ethusdt@trade"]
 
 
-@pytest.mark.parametrize("bad_id", [1.5, True, [], {}, "x" * 37, "a-b", 2**63, -(2**63) - 1])
+@pytest.mark.parametrize("bad_id", [1.5, True, [], {}, "x" * 37, "a b", 2**63, -(2**63) - 1])
 def test_an_id_of_the_wrong_kind_is_refused(bad_id: Any) -> None:
     session = Session()
     answer = ask(session, {"method": "SUBSCRIBE", "params": ["btcusdt@trade"], "id": bad_id})
@@ -73,7 +73,7 @@ def test_an_id_of_the_wrong_kind_is_refused(bad_id: Any) -> None:
     assert not session.streams
 
 
-@pytest.mark.parametrize("good_id", [0, -5, 2**63 - 1, "a1B2", None])
+@pytest.mark.parametrize("good_id", [0, -5, 2**63 - 1, "a1B2", "0f62de7b-eaf6-45df-b580-fe2eec7abb6e", None])
 def test_the_id_comes_back_as_it_was(good_id: Any) -> None:
     assert ask(Session(), {"method": "LIST_SUBSCRIPTIONS", "id": good_id}) == {"result": [], "id": good_id}
 

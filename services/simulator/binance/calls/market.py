@@ -177,7 +177,7 @@ CALLS: Final = (
         ws="blockTrades.historical",
         rest="GET /api/v3/historicalBlockTrades",
         weight=25,
-        params=(_symbol, _limit, _from_id),
+        params=(_symbol, _limit, need("fromId", integer)),
         answer=block_trades,
     ),
     Call(

@@ -86,10 +86,16 @@ def _name(prefix: str, name: str) -> str:
     return prefix + name[0].upper() + name[1:] if prefix else name
 
 
-def _leg_params(prefix: str, *, stops: bool = True) -> list[Param]:
+def _leg_params(prefix: str) -> list[Param]:
     params = [need(_name(prefix, "type"), order_type), may(_name(prefix, "clientOrderId"), client_id)]
-    params += [may(_name(prefix, name), kind) for name, _, kind in _LEG if stops or name not in _STOPS]
+    params += [may(_name(prefix, name), kind) for name, _, kind in _LEG]
     return params
+
+
+def _working_params() -> list[Param]:
+    """A working order is a limit order: always priced, never waiting for a stop."""
+    params = [need("workingSide", side), need("workingQuantity", decimal), need("workingPrice", decimal)]
+    return params + [each for each in _leg_params("working") if each.name not in _NOT_WORKING]
 
 
 _OCO_LEGS: Final = ("above", "below")
@@ -99,7 +105,8 @@ _LIST_HEAD: Final[tuple[Param, ...]] = (
     may("newOrderRespType", response_type),
     may("selfTradePreventionMode", stp_mode),
 )
-_WORKING: Final = [need("workingSide", side), need("workingQuantity", decimal), *_leg_params("working", stops=False)]
+_NOT_WORKING: Final = ("workingPrice", "workingStopPrice", "workingTrailingDelta")
+_WORKING: Final = _working_params()
 _PENDING: Final = [need("pendingSide", side)]
 _PENDING_SIZED: Final = [*_PENDING, need("pendingQuantity", decimal)]
 _PENDING_PAIR: Final = [*_leg_params("pendingAbove"), *_leg_params("pendingBelow")]
