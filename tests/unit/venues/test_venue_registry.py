@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import pytest
@@ -69,3 +70,11 @@ def test_nothing_of_the_real_venue_fills_up_a_simulators_addresses() -> None:
 )
 def test_where_real_money_is_is_known_by_the_host(venue: str, url: str, real: bool) -> None:
     assert is_real(venue, {"rest": url}) is real
+
+
+def test_a_library_that_is_not_installed_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "libs.venues.ccxt.market", None)
+    with pytest.raises(ValueError) as failed:
+        make_market_data("ccxt:kraken")
+    assert "the ccxt adapter needs a library that is missing" in str(failed.value)
+    assert "\n" not in str(failed.value)
