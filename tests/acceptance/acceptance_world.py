@@ -165,6 +165,7 @@ class House:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.orders = 0
+        self.found: frozenset[str] | None = None
         self._open: list[Any] = []
 
     # --- what a venue gives --------------------------------------------------------------------------------------
@@ -275,8 +276,11 @@ class House:
 
     async def ledger(self, trading: Trading) -> Ledger:
         """A ledger that opens with what the venue says now."""
-        _, currency = await trading.balance()
-        return Ledger(await trading.balances(), currency, contracts=trading.holds is Holds.CONTRACTS)
+        _, currency = await patiently(trading.balance)
+        ledger = Ledger(await patiently(trading.balances), currency, contracts=trading.holds is Holds.CONTRACTS)
+        ledger.positions = {position.id: position.quantity for position in await patiently(trading.open_positions)}
+        self.found = frozenset(ledger.positions)
+        return ledger
 
     # --- lives ---------------------------------------------------------------------------------------------------
 
