@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -37,9 +38,9 @@ async def run_discover(config: Path | None, venues: list[str], symbols: list[str
         raise CommandError(f"the configuration names no venue {', '.join(strange)}; it names {', '.join(known)}")
     chosen = [venue for venue in settings.data.venues if not venues or venue.name in venues]
     found: dict[str, list[Offering]] = {}
-    async with _addresses(chosen, var) as urls:
+    async with _doors(chosen, var) as doors:
         for venue in chosen:
-            found[venue.name] = await _ask(venue, urls[venue.name], var, symbols)
+            found[venue.name] = await _ask(venue, doors[venue.name], symbols)
     if as_json:
         sys.stdout.write(json.dumps({name: [_plain(row) for row in rows] for name, rows in found.items()}) + "\n")
         return
@@ -48,36 +49,49 @@ async def run_discover(config: Path | None, venues: list[str], symbols: list[str
         _show(venue, found[venue.name], console)
 
 
+@dataclass(frozen=True)
+class Door:
+    """How a venue is reached."""
+
+    urls: dict[str, str]
+    credentials: Credentials
+
+
 @asynccontextmanager
-async def _addresses(venues: list[VenueSettings], var: Path) -> AsyncIterator[dict[str, dict[str, str]]]:
-    """Overrides of each venue's addresses; a simulator of our own where one is wanted and none runs."""
+async def _doors(venues: list[VenueSettings], var: Path) -> AsyncIterator[dict[str, Door]]:
+    """The door of each venue; that of a simulator of our own where one is wanted and none runs."""
+    doors = {
+        v.name: Door(runtime.venue_urls(var, v.name, v.endpoint, v.urls, v.api), Credentials(**credentials_for(v, var)))
+        for v in venues
+    }
     # What a simulator that has ended said of itself leads nowhere.
     runs = is_alive(int(runtime.read_simulator(var).get("pid", os.getpid())))
-    urls = {v.name: runtime.venue_urls(var, v.name, v.endpoint, v.urls, v.api) if runs else v.urls for v in venues}
-    if all(venue.endpoint != "simulator" or urls[venue.name] for venue in venues):
-        yield urls
+    homeless = [v for v in venues if v.endpoint == "simulator" and not v.urls and not (runs and doors[v.name].urls)]
+    if not homeless:
+        yield doors
         return
     simulator = Simulator(SimulatorOptions())
     await simulator.start()
     try:
         facts = simulator.describe()
-        yield {
-            v.name: urls[v.name] or (runtime.simulator_urls(facts, v.name, v.api) if v.endpoint == "simulator" else {})
-            for v in venues
-        }
+        keys = Credentials(token=facts["token"], key=facts["key"], secret=facts["secret"])
+        yield doors | {v.name: Door(runtime.simulator_urls(facts, v.name, v.api), keys) for v in homeless}
     finally:
         await simulator.stop()
 
 
-async def _ask(venue: VenueSettings, urls: dict[str, str], var: Path, symbols: list[str]) -> list[Offering]:
-    market = make_market_data(
-        venue.name,
-        api=venue.api,
-        endpoint=venue.endpoint,
-        endpoints=urls,
-        simulator=venue.endpoint == "simulator",
-        credentials=Credentials(**credentials_for(venue, var)),
-    )
+async def _ask(venue: VenueSettings, door: Door, symbols: list[str]) -> list[Offering]:
+    try:
+        market = make_market_data(
+            venue.name,
+            api=venue.api,
+            endpoint=venue.endpoint,
+            endpoints=door.urls,
+            simulator=venue.endpoint == "simulator",
+            credentials=door.credentials,
+        )
+    except ValueError as err:
+        raise CommandError(str(err)) from None
     try:
         if not isinstance(market, Discovery):
             raise CommandError(f"{venue.name} does not tell what it offers")
