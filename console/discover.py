@@ -109,46 +109,36 @@ async def _ask(venue: VenueSettings, door: Door, symbols: list[str]) -> list[Off
 
 
 def _show(venue: VenueSettings, rows: list[Offering], console: Console) -> None:
-    headings = (
-        "symbol",
-        "name",
-        "submarket",
-        "spot",
-        "multipliers",
-        "commission",
-        "size limits",
-        "stop-out",
-        "verified",
-    )
+    headings = ("symbol", "name", "submarket", "spot", "multipliers", "fee", "size", "stop-out", "reason")
     out = table(f"{venue.name} ({venue.endpoint})", *headings)
     for row in rows:
         out.add_row(
             row.symbol,
-            row.name,
+            row.name.removesuffix(" Index"),
             row.group,
             _text(row.price),
-            ", ".join(map(str, row.multipliers)) or "-",
+            f"{row.multipliers[0]} to {row.multipliers[-1]}" if row.multipliers else "-",
             "-" if row.fee_rate is None else f"{row.fee_rate * 100:.4f} %",
-            _limits(row),
-            "-" if row.stop_out is None else f"{row.stop_out * 100:.3f} % of the price",
-            "[green]yes[/green]" if row.verified else f"[yellow]no[/yellow] {row.note}",
+            _size(row),
+            "-" if row.stop_out is None else f"{row.stop_out * 100:.2f} %",
+            "[green]verified[/green]" if row.verified else f"[yellow]{row.note}[/yellow]",
         )
     console.print(out)
     verified = sum(row.verified for row in rows)
     levered = sum(bool(row.multipliers) for row in rows)
     console.print(f"{venue.name}: {len(rows)} symbols, {verified} verified, {levered} with multipliers")
+    console.print("[dim]fee: of the notional, at entry; size: stake or base units; stop-out: move of the price[/dim]")
 
 
-def _limits(row: Offering) -> str:
+def _size(row: Offering) -> str:
     if row.min_size is None:
         return "-"
-    most = f" to {_text(row.max_size)}" if row.max_size is not None else " up"
-    least = f", at least {_text(row.min_notional)} in value" if row.min_notional else ""
-    return f"{_text(row.min_size)}{most}{least}"
+    least = f", {_text(row.min_notional)} in value" if row.min_notional else ""
+    return f"{_text(row.min_size)} to {_text(row.max_size)}{least}"
 
 
 def _text(number: Decimal | None) -> str:
-    return "-" if number is None else f"{number:f}"
+    return "-" if number is None else f"{number.normalize():f}"
 
 
 _plain: Callable[[Offering], Any] = msgspec.to_builtins
