@@ -121,7 +121,7 @@ def _show(venue: VenueSettings, rows: list[Offering], console: Console) -> None:
             "-" if row.fee_rate is None else f"{row.fee_rate * 100:.4f} %",
             _size(row),
             "-" if row.stop_out is None else f"{row.stop_out * 100:.2f} %",
-            "[green]verified[/green]" if row.verified else f"[yellow]{row.note}[/yellow]",
+            "[green]ok[/green]" if row.verified else f"[yellow]{row.note}[/yellow]",
         )
     console.print(out)
     verified = sum(row.verified for row in rows)
