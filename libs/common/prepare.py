@@ -14,15 +14,20 @@ from libs.common.secrets import SecretError
 from libs.common.store import Store, StoreError, StoreUnreachable
 
 WAIT_S = 120.0
+REPLICAS = "NATS_REPLICAS"
+"""How many servers of a cluster hold each durable stream and bucket; one where it is not set."""
 
 
 async def prepare(var: Path) -> None:
     """Make what is missing in both, waiting up to WAIT_S for either to come up.
 
     Raises:
-        BusError, StoreError, SecretError: one cannot be used; one line.
+        BusError, StoreError, SecretError: one cannot be used; one line. ValueError: NATS_REPLICAS is not 1, 3 or 5.
     """
-    bus = await NatsBus.connect(runtime.nats_url(var, ""), "prepare", timeout_s=WAIT_S)
+    given = os.environ.get(REPLICAS) or "1"
+    if given not in ("1", "3", "5"):
+        raise ValueError(f"{REPLICAS} must be 1, 3 or 5, not {given!r}")
+    bus = await NatsBus.connect(runtime.nats_url(var, ""), "prepare", timeout_s=WAIT_S, replicas=int(given))
     await bus.close()
     url = runtime.database_url(var, "")
     if not url:
@@ -45,7 +50,7 @@ def main() -> None:
     """Prepare and exit 0; 1 with one line when that cannot be done."""
     try:
         asyncio.run(prepare(Path(os.environ.get("CONCLAVE_VAR", "var"))))
-    except (BusError, StoreError, SecretError) as err:
+    except (BusError, StoreError, SecretError, ValueError) as err:
         sys.exit(f"prepare: {err}")
     sys.stdout.write("prepare: streams, buckets and schema are there\n")
 

@@ -1,7 +1,7 @@
 """First start of a container stack: every password, token and key, one folder for each who may read it.
 
 `python -m libs.common.provision FOLDER [GIVEN]` fills FOLDER and changes nothing that is there already; credentials of
-venues are whatever files a person has put into GIVEN.
+venues are whatever files a person has put into GIVEN. Run by root it hands the files to the users of the images.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ _VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*")
 def provision(folder: Path, given: Path | None = None, *, own: bool = True) -> list[str]:
     """Make what is missing; returns what was made, as names without values.
 
-    `<folder>/nats/passwords.conf` for the server; `<folder>/db/` with the passwords of the owner and of the reader;
+    `<folder>/nats/` with passwords.conf for the server and CLUSTER_PASSWORD for servers among themselves;
+    `<folder>/db/` with the passwords of the owner and of the reader;
     `<folder>/<service>/` with NATS_PASSWORD, CONCLAVE_ADMIN_TOKEN and, for features, DATABASE_PASSWORD;
     `<folder>/simulator/`; `<folder>/grafana/`; `<folder>/operator/`; `<folder>/risk-keys/` with the signing key;
     `<folder>/execute-keys/` with the public half alone. Files in `given` that are named like a variable (DERIV_TOKEN,
@@ -54,6 +55,7 @@ def provision(folder: Path, given: Path | None = None, *, own: bool = True) -> l
     made += _secret(token, owner)
     for name in SERVICES:
         made += _copy(token, folder / name / TOKEN_NAME, owner)
+    made += _secret(folder / "nats" / "CLUSTER_PASSWORD", None)
     # The store's image reads them as a user whose id differs from image to image; no other container mounts the folder.
     database = folder / "db"
     made += _secret(database / "password", None, 0o444) + _secret(database / "reader_password", None, 0o444)
@@ -125,7 +127,7 @@ def _give(path: Path, owner: int | None) -> None:
 def main() -> None:
     """Fill the folder named on the command line; exit 1 with one line when that cannot be done."""
     try:
-        made = provision(*(Path(argument) for argument in sys.argv[1:3]))
+        made = provision(*(Path(argument) for argument in sys.argv[1:3]), own=os.geteuid() == 0)
     except (KeyProblem, OSError) as err:
         sys.exit(f"provision: {err}")
     sys.stdout.write(f"provision: {len(made)} made{': ' + ', '.join(made) if made else ', everything was there'}\n")

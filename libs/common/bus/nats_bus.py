@@ -71,8 +71,10 @@ class NatsBus:
         self._tasks: set[asyncio.Task[None]] = set()
 
     @classmethod
-    async def connect(cls, url: str, name: str, timeout_s: float = 30.0) -> NatsBus:
+    async def connect(cls, url: str, name: str, timeout_s: float = 30.0, replicas: int = 1) -> NatsBus:
         """Connect, waiting for the server up to `timeout_s`, and make sure that streams and buckets exist.
+
+        `replicas`: servers of a cluster that hold each durable stream and each bucket made here.
 
         Raises:
             BusError: no server, refused login, or a server without JetStream; one line says which and what to do.
@@ -107,8 +109,8 @@ class NatsBus:
                     ) from None
                 await asyncio.sleep(0.2)
         try:
-            await ensure_streams(bus._js)
-            await ensure_buckets(bus._js, KV_BUCKETS)
+            await ensure_streams(bus._js, replicas)
+            await ensure_buckets(bus._js, KV_BUCKETS, replicas)
         except (NatsError, TimeoutError) as err:
             await nc.close()
             raise BusError(f"bus at {_safe(url)} has no usable JetStream: {err}; start nats-server with -js") from None

@@ -20,8 +20,8 @@ DUPLICATE_WINDOW_S = 120.0
 _STREAM_EXISTS = 10058
 
 
-def stream_config(name: str) -> StreamConfig:
-    """The configuration of one of the house's streams."""
+def stream_config(name: str, replicas: int = 1) -> StreamConfig:
+    """The configuration of one of the house's streams. `replicas`: servers that hold each of the durable ones."""
     return StreamConfig(
         name=name,
         subjects=list(STREAMS[name]),
@@ -30,17 +30,17 @@ def stream_config(name: str) -> StreamConfig:
         discard=DiscardPolicy.OLD,
         max_age=MAX_AGE_S.get(name, 0),
         max_bytes=MAX_BYTES.get(name, -1),
-        num_replicas=1,
+        num_replicas=replicas if name in DURABLE else 1,
         duplicate_window=DUPLICATE_WINDOW_S,
         allow_direct=True,
         persist_mode=None if name in DURABLE else PersistMode.ASYNC,
     )
 
 
-async def ensure_streams(js: JetStreamContext) -> None:
+async def ensure_streams(js: JetStreamContext, replicas: int = 1) -> None:
     """Make the streams that are missing, and let those of an older house capture what is new.
 
-    What else exists is left as it is: an operator may have changed its limits.
+    What else exists is left as it is: an operator may have changed its limits. `replicas`: as `stream_config`.
     """
     for name in STREAMS:
         try:
@@ -49,20 +49,20 @@ async def ensure_streams(js: JetStreamContext) -> None:
                 await js.update_stream(config.evolve(subjects=[*(config.subjects or ()), *missing]))
         except NotFoundError:
             try:
-                await js.add_stream(stream_config(name))
+                await js.add_stream(stream_config(name, replicas))
             except APIError as err:
                 if err.err_code != _STREAM_EXISTS:
                     raise
 
 
-async def ensure_buckets(js: JetStreamContext, names: Sequence[str]) -> None:
-    """Make the key-value buckets that are missing."""
+async def ensure_buckets(js: JetStreamContext, names: Sequence[str], replicas: int = 1) -> None:
+    """Make the key-value buckets that are missing. `replicas`: servers that hold each."""
     for name in names:
         try:
             await js.key_value(name)
         except (BucketNotFoundError, NotFoundError):
             try:
-                await js.create_key_value(KeyValueConfig(bucket=name, history=1))
+                await js.create_key_value(KeyValueConfig(bucket=name, history=1, replicas=replicas))
             except APIError:
                 await _wait_for_bucket(js, name)
 
