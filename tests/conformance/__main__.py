@@ -51,8 +51,12 @@ def _python(name: str, folder: Path) -> list[str]:
     if not stamp.exists() or stamp.read_text() != wanted:
         print(f"{name}: making {VENVS.name}/{name}", flush=True)
         _run(name, [sys.executable, "-m", "venv", "--clear", str(VENVS / name)], "venv", ROOT)
-        install = ["-m", "pip", "install", "-q", "--disable-pip-version-check", "-r", str(folder / "requirements.txt")]
-        _run(name, [str(python), *install], "pip install", ROOT)
+        install = [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check"]
+        overrides = folder / "overrides.txt"
+        if overrides.exists():  # pip knows no such thing
+            install = [sys.executable, "-m", "uv", "pip", "install", "-q", "--python", str(python)]
+            install += ["--override", str(overrides)]
+        _run(name, [*install, "-r", str(folder / "requirements.txt")], "install", ROOT)
         stamp.write_text(wanted)
     return [str(python), "-X", "dev", "-W", "error", str(folder / "client.py")]
 

@@ -17,7 +17,8 @@ from services.simulator.binance.intervals import DAY_MS, FIXED_MS, HOUR_MS, MINU
 from services.simulator.binance.wire import Level, encode
 
 WINDOWS: Final = {"1h": HOUR_MS, "4h": 4 * HOUR_MS, "1d": DAY_MS}
-ALL_MINI: Final = "!miniTicker@arr"
+ALL_MINI: Final = ("!miniTicker@arr", "!miniTicker@arr@1000ms")
+"""The documented name, and the one that python-binance has always asked for."""
 _ALL_WINDOW: Final = re.compile(r"!ticker_(1h|4h|1d)@arr")
 _ONE: Final = re.compile(r"([a-z0-9]+)@(?:ticker|miniTicker|ticker_(?:1h|4h|1d)|avgPrice|referencePrice)")
 _AVERAGE_MS: Final = 5 * MINUTE_MS
@@ -159,8 +160,9 @@ class TickerStreams:
         self._changed.clear()
         if not changed:
             return
-        if self._hub.wanted(ALL_MINI):
-            self._hub.publish(ALL_MINI, encode([self._mini(symbol, now_ms) for symbol in changed]))
+        for stream in ALL_MINI:
+            if self._hub.wanted(stream):
+                self._hub.publish(stream, encode([self._mini(symbol, now_ms) for symbol in changed]))
         for window in WINDOWS:
             if self._hub.wanted(stream := f"!ticker_{window}@arr"):
                 self._hub.publish(stream, encode([self._window(symbol, window, now_ms) for symbol in changed]))
@@ -187,4 +189,4 @@ class TickerStreams:
 
 def is_all(stream: str) -> bool:
     """Whether a stream is about every symbol."""
-    return stream == ALL_MINI or _ALL_WINDOW.fullmatch(stream) is not None
+    return stream in ALL_MINI or _ALL_WINDOW.fullmatch(stream) is not None
