@@ -284,13 +284,17 @@ class House:
 
     # --- lives ---------------------------------------------------------------------------------------------------
 
+    def make_simulator(self) -> Any:
+        """What takes the venue's place, not started yet."""
+        return Simulator(SimulatorOptions(seed=11, state_dir=self.folder))
+
     @asynccontextmanager
     async def life(self) -> AsyncIterator[None]:
         """Start what is needed, and close at the end whatever was opened in between."""
         loose: list[str] = []
         asyncio.get_running_loop().set_exception_handler(lambda _, context: loose.append(_shown(context)))
         with faster(self.speed):
-            self.simulator = Simulator(SimulatorOptions(seed=11, state_dir=self.folder))
+            self.simulator = self.make_simulator()
             await self.simulator.start()
             try:
                 yield

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from decimal import Decimal
 from typing import Any, Final
@@ -23,13 +23,13 @@ from libs.venues.base import (
 )
 from libs.venues.budget import Budget, Priority
 from libs.venues.ccxt.exchange import close, make_exchange
-from libs.venues.ccxt.listen import Listener
 from libs.venues.ccxt.markets import market_of
 from libs.venues.ccxt.outcome import effect, question, within
 from libs.venues.ccxt.quirks import quirk_of
 from libs.venues.ccxt.reports import ENDED, WORKING, Row, Teller, has_fees, row_of
 from libs.venues.checked import ZERO, Absurd, down_to, exact, spelled
 from libs.venues.credentials import Credentials
+from libs.venues.listener import Listener
 
 PREPARED_S: Final = 15.0
 """An order that is not on its way by then stays here."""
@@ -66,7 +66,8 @@ class CcxtTrading:
         self._currency = currency
         self._quirk = quirk_of(exchange_id)
         self._exchange = make_exchange(exchange_id, urls, credentials, sandbox=sandbox, exact=True)
-        self._listener = Listener(self.name, self._exchange, self.resolve, self._log_in)
+        ring = self._ring if self._exchange.has.get("watchOrders") else None
+        self._listener = Listener(self.name, self.resolve, self._look, ring)
         self._sent: OrderedDict[str, float] = OrderedDict()
         self._ids: OrderedDict[str, str] = OrderedDict()
 
@@ -251,8 +252,13 @@ class CcxtTrading:
     async def watch(self, venue_position_id: str) -> list[VenueReport]:
         return []
 
-    async def _log_in(self) -> None:
+    async def _look(self, sink: PrivateSink) -> None:
         await self.balances()
+
+    async def _ring(self, rung: Callable[[], None]) -> None:
+        while True:
+            await self._exchange.watch_orders()
+            rung()
 
     async def listen(self, sink: PrivateSink) -> None:
         """Follow what becomes of our orders until cancelled; raises VenueRefused when the key is not accepted."""

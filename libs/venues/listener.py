@@ -1,4 +1,4 @@
-"""An account's private stream at any exchange: its own stream only rings, what happened is always asked for."""
+"""A private stream for venues whose own one cannot be relied on alone: it only rings, what happened is asked for."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import random
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import Final
 
 from libs.core.types import Order, VenueReport
 from libs.venues.base import PrivateSink, VenueError, VenueRefused
@@ -18,7 +18,7 @@ ASK_S: Final = 5.0
 """Between two looks at orders whose end was not told yet."""
 
 ALIVE_S: Final = 30.0
-"""Between two questions that only find out whether the account can be reached."""
+"""Between two questions that find out whether the account can be reached, and what else moved there."""
 
 REFUSED_MOST: Final = 3
 """Refusals in a row after which the key is taken to be no good."""
@@ -26,14 +26,21 @@ REFUSED_MOST: Final = 3
 EXPECTED_MOST: Final = 1_000
 
 Resolve = Callable[[Order], Awaitable[list[VenueReport] | None]]
+Look = Callable[[PrivateSink], Awaitable[None]]
+Ring = Callable[[Callable[[], None]], Awaitable[None]]
 
 
 class Listener:
-    """`resolve` says what became of an order; `log_in` asks something that only the account's owner may know."""
+    """Tells what becomes of the orders that were sent, and `resumed` after whatever may have hidden something.
 
-    def __init__(self, name: str, exchange: Any, resolve: Resolve, log_in: Callable[[], Awaitable[None]]) -> None:
-        self._name, self._exchange = name, exchange
-        self._resolve, self._log_in = resolve, log_in
+    `resolve` says what became of an order. `look` asks what only the account's owner may know, and tells what money
+    moved. `ring` follows the venue's own stream and calls what it is given at each event; it returns or raises when
+    that stream breaks, and is called again; None where there is no stream.
+    """
+
+    def __init__(self, name: str, resolve: Resolve, look: Look, ring: Ring | None) -> None:
+        self._name = name
+        self._resolve, self._look, self._bell = resolve, look, ring
         self._expected: OrderedDict[str, Order] = OrderedDict()
         self._wake = asyncio.Event()
         self._gap = ""
@@ -49,12 +56,13 @@ class Listener:
         """Until cancelled. Raises VenueRefused when the key is not accepted."""
         self._gap = "the private stream begins"
         self._expected.clear()
-        bell = asyncio.create_task(self._ring())
+        bell = asyncio.create_task(self._keep_ringing(self._bell)) if self._bell is not None else None
         try:
             await self._tell(sink)
         finally:
-            bell.cancel()
-            await asyncio.gather(bell, return_exceptions=True)
+            if bell is not None:
+                bell.cancel()
+                await asyncio.gather(bell, return_exceptions=True)
 
     async def _tell(self, sink: PrivateSink) -> None:
         backoff, refused, asked = Backoff(random.Random(self._name)), 0, float("-inf")
@@ -62,7 +70,7 @@ class Listener:
             self._wake.clear()
             try:
                 if self._gap or time.monotonic() - asked >= ALIVE_S:
-                    await self._log_in()
+                    await self._look(sink)
                     asked = time.monotonic()
             except VenueRefused:
                 refused += 1
@@ -98,30 +106,20 @@ class Listener:
         except TimeoutError:
             return
 
-    async def _ring(self) -> None:
-        """Wake up when the exchange's own stream has something; when it breaks, something may have been missed."""
-        if not self._exchange.has.get("watchOrders"):
-            return
-        backoff, began = Backoff(random.Random(self._name), first_s=1.0, cap_s=60.0), time.monotonic()
+    async def _keep_ringing(self, ring: Ring) -> None:
+        backoff = Backoff(random.Random(self._name), first_s=1.0, cap_s=60.0)
         while True:
+            began, why = time.monotonic(), "it ended"
             try:
-                await self._exchange.watch_orders()
-                backoff.reset()
+                await ring(self._wake.set)
             except asyncio.CancelledError:
-                # ccxt cancels what waits when it closes a connection; only our own end is ours.
+                # A library may cancel what waits when it closes a connection; only our own end is ours.
                 if (task := asyncio.current_task()) is not None and task.cancelling():
                     raise
-                self._broke("closed")
-                await asyncio.sleep(backoff.next_s())
             except Exception as err:
-                if time.monotonic() - began > ALIVE_S:
-                    backoff.reset()
-                self._broke(f"{type(err).__name__}")
-                began = time.monotonic()
-                await asyncio.sleep(backoff.next_s())
-            else:
-                self._wake.set()
-
-    def _broke(self, why: str) -> None:
-        self._gap = self._gap or f"the stream of {self._name} broke: {line(why)}"
-        self._wake.set()
+                why = line(err) if isinstance(err, VenueError) else type(err).__name__
+            if time.monotonic() - began > ALIVE_S:
+                backoff.reset()
+            self._gap = self._gap or f"the stream of {self._name} broke: {why}"
+            self._wake.set()
+            await asyncio.sleep(backoff.next_s())
