@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Final, TypeVar
@@ -38,6 +39,9 @@ EFFECTS: Final = frozenset({"buy", "sell"})
 
 LOGGED_OUT: Final = frozenset({"AuthorizationRequired", "InvalidToken"})
 """Codes of a session that has ended; the request had no effect."""
+
+GIVEN_UP_MOST: Final = 256
+"""Calls remembered after they were given up, so that their late answers surprise nobody."""
 
 T = TypeVar("T")
 TickHandler = Callable[[Tick, bytes, Nanos], None]
@@ -87,6 +91,7 @@ class Connection:
         self._on_odd = on_odd
         self._next_id = 0
         self._pending: dict[int, _Waiting] = {}
+        self._given_up: deque[int] = deque(maxlen=GIVEN_UP_MOST)
         self._streams: dict[str | int, PushHandler] = {}
         self._doubt = asyncio.Event()
         self.ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
@@ -163,7 +168,9 @@ class Connection:
             raise NoAnswer(f"Deriv's answer to {request.name} cannot be read: {err}") from err
         finally:
             self._pending.pop(req_id, None)
-            if waiting.answer.done() and not waiting.answer.cancelled():
+            if not waiting.answer.done() or waiting.answer.cancelled():
+                self._given_up.append(req_id)
+            else:
                 waiting.answer.exception()  # when sending failed first, nobody else asks for it
 
     def release(self, on_push: PushHandler) -> None:
@@ -202,7 +209,7 @@ class Connection:
         waiting = self._pending.get(head.req_id) if head.req_id is not None else None
         if waiting is not None and not waiting.answer.done():
             self._answer(frame, head, waiting)
-        elif head.tick is None and not self._push(frame, head):
+        elif head.tick is None and not self._push(frame, head) and not self._is_late(head):
             self._on_odd(frame, f"unexpected {head.msg_type or 'message'}")
         if head.tick is not None:
             self._on_tick(head.tick, frame, recv_ns)
@@ -233,6 +240,13 @@ class Connection:
         if handler is None or head.error is not None:
             return False
         handler(frame)
+        return True
+
+    def _is_late(self, head: Head) -> bool:
+        """Whether it is the answer to a call of ours that was given up; a second one would be odd."""
+        if head.req_id not in self._given_up:
+            return False
+        self._given_up.remove(head.req_id)
         return True
 
     async def _keep_alive(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from decimal import Decimal
@@ -13,6 +14,8 @@ import pytest
 from libs.core.types import SECOND, BarFlag, InstrumentKind
 from libs.venues.base import MarketData
 from libs.venues.deriv import feed
+from libs.venues.deriv.codec import codec_for
+from libs.venues.deriv.connection import Connection
 from libs.venues.registry import make_market_data
 
 
@@ -63,6 +66,29 @@ async def test_a_symbol_that_is_refused_does_not_disturb_the_others(
     async with streaming(adapter, ["NOPE", "R_100"], sink):
         await eventually(lambda: sink.trades, "a price")
     assert ("NOPE", "refused") in [status[:2] for status in sink.statuses]
+
+
+async def test_a_late_answer_to_a_call_given_up_is_nothing_odd_but_a_second_one_is(
+    fake_deriv: Any, eventually: Any
+) -> None:
+    codec, odd = codec_for("v3"), list[str]()
+    url = f"ws://127.0.0.1:{fake_deriv.port}/websockets/v3"
+    line = await Connection.open(url, codec, codec.limits(), on_odd=lambda frame, reason: odd.append(reason))
+    fake_deriv.answers["time"] = lambda request: None
+    call = asyncio.create_task(line.call(codec.time()))
+    await eventually(lambda: fake_deriv.calls, "the question")
+    call.cancel()
+    with suppress(asyncio.CancelledError):
+        await call
+    (ws,) = fake_deriv.connections
+    late = json.dumps({"msg_type": "time", "time": fake_deriv.newest, "req_id": fake_deriv.calls[0]["req_id"]})
+    await ws.send(late)
+    await line.call(codec.ping())
+    assert odd == []
+    await ws.send(late)
+    await line.call(codec.ping())
+    await line.close()
+    assert odd == ["unexpected time"]
 
 
 async def test_a_tick_from_the_future_is_rejected_and_does_not_move_the_clock(

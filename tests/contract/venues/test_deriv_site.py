@@ -61,15 +61,19 @@ async def test_a_migrated_account_is_told_once_and_trading_goes_on(
     Desk(fake_deriv)
     fake_deriv.answers["website_status"] = lambda request: site("migrated")
     trading = make_trading("deriv", endpoints=url_of(fake_deriv), credentials=GOOD)
-    with caplog.at_level(logging.WARNING):
+
+    def warnings() -> list[str]:
+        return [record.getMessage() for record in caplog.records if record.name == "libs.venues.deriv"]
+
+    with caplog.at_level(logging.WARNING, "libs.venues.deriv"):
         assert await trading.balance() == (Decimal("9285.5"), "USD")
-        await eventually(lambda: caplog.messages, "a warning")
+        await eventually(warnings, "a warning")
         await fake_deriv.drop()
         with suppress(Exception):
             await trading.balance()
         await trading.balance()
     await trading.aclose()
-    (line,) = caplog.messages
+    (line,) = warnings()
     assert "api: options" in line
     assert "DERIV_APP_ID" in line
     assert "\n" not in line
