@@ -16,9 +16,8 @@ from typing import Any, NoReturn, Protocol
 import structlog
 import uvloop
 from fastapi import APIRouter
-from prometheus_client import Gauge
 
-from libs.common import runtime
+from libs.common import runtime, vitals
 from libs.common.bus import Bus, BusError, NatsBus, Received
 from libs.common.clock import DataClocks
 from libs.common.http import make_api, make_server
@@ -29,7 +28,6 @@ from libs.core.types import Control, ControlKind, stable_id
 
 DRAIN_S = 8.0
 VERSION = "0.1.0"
-READY = Gauge("conclave_service_ready", "1 when /readyz answers 200", ["service"])
 
 
 class FatalError(Exception):
@@ -66,6 +64,8 @@ class Chassis:
         self.admin_token = runtime.admin_token(self.var)
         self.started = time.time()
         self.paused = asyncio.Event()
+        vitals.PAUSED.labels(name).set(0)
+        vitals.watch_disk(self.var)
         self.on_pause: list[Callable[[bool], None]] = []
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -109,6 +109,7 @@ class Chassis:
 
     def _set_paused(self, paused: bool) -> None:
         (self.paused.set if paused else self.paused.clear)()
+        vitals.PAUSED.labels(self.name).set(paused)
         for callback in self.on_pause:
             callback(paused)
         self.log.info("paused" if paused else "resumed")
@@ -146,7 +147,7 @@ class Chassis:
             reasons.append("starting")
         else:
             reasons += self._app.not_ready()
-        READY.labels(self.name).set(0 if reasons else 1)
+        vitals.READY.labels(self.name).set(0 if reasons else 1)
         return reasons
 
     def idle(self) -> list[str]:
@@ -237,6 +238,7 @@ async def _serve(name: str, make_app: Callable[[Chassis], App]) -> None:
         server.should_exit = True
         with contextlib.suppress(asyncio.CancelledError, TimeoutError):
             await asyncio.wait_for(serving, 3)
+        runtime.forget_target(platform.var, name)
         chassis.log.info("drained", seconds=round(time.monotonic() - begun, 2))
 
 

@@ -60,6 +60,7 @@ def make_api(chassis: Chassis, app: App) -> FastAPI:
 
     @api.get("/metrics")
     async def metrics() -> Response:
+        chassis.not_ready()  # sets the gauge, which would else be as old as the last question to /readyz
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
     @api.get("/info")

@@ -11,6 +11,8 @@ from typing import Any
 import structlog
 import structlog.tracebacks
 
+from libs.common.vitals import LineCounter
+
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
 
@@ -48,6 +50,7 @@ def configure_logs(service: str, level: str, folder: Path | None, max_mb: int = 
     for handler in handlers:
         handler.setFormatter(formatter)
         root.addHandler(handler)
+    root.addHandler(LineCounter())
     set_level(level)
     for noisy in ("uvicorn.access", "nats", "asyncio"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

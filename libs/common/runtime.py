@@ -39,6 +39,22 @@ def write_stack(var: Path, facts: dict[str, Any]) -> None:
 def write_service(var: Path, name: str, url: str) -> None:
     """Say where a service answers."""
     write_private(run_dir(var) / f"{name}.json", json.dumps({"pid": os.getpid(), "http": url}))
+    write_target(var, name, url)
+
+
+def write_target(var: Path, name: str, url: str) -> None:
+    """Tell a Prometheus on this machine where the metrics of `name` are, in the form of its file_sd_configs."""
+    target = {"targets": [urlsplit(url).netloc], "labels": {"service": name}}
+    write_private(_target(var, name), json.dumps([target]))
+
+
+def forget_target(var: Path, name: str) -> None:
+    """It ended as it was told to: from now on its silence is no fault."""
+    _target(var, name).unlink(missing_ok=True)
+
+
+def _target(var: Path, name: str) -> Path:
+    return run_dir(var) / "targets" / f"{name}.json"
 
 
 def is_elsewhere() -> bool:

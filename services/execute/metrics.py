@@ -25,6 +25,10 @@ FILL_LATENCY = Histogram(
     buckets=_BUCKETS,
 )
 UNRESOLVED = Gauge("conclave_execute_unresolved_orders", "Orders whose fate only the venue knows")
+UNRESOLVED_AGE = Gauge(
+    "conclave_execute_unresolved_order_age_seconds",
+    "For how long the longest unresolved order has been so, as far as this process has seen; 0 = there is none",
+)
 OPEN_POSITIONS = Gauge("conclave_execute_open_positions", "Open positions", ["account"])
 STRANGERS = Gauge("conclave_execute_unknown_positions", "Venue positions that the ledger does not know", ["account"])
 AGREES = Gauge("conclave_execute_ledger_agrees", "1 when the last comparison with the venue agreed", ["account"])

@@ -88,6 +88,7 @@ class Reconciler:
         self._wake = asyncio.Event()
         self._one_at_a_time = asyncio.Lock()
         self.last = Look()
+        metrics.DIFFERENCES.labels(account)
         self.rearmed = ""
 
     def wake(self) -> None:

@@ -20,6 +20,7 @@ DEAD_LETTERS_DROPPED: Final = Counter(
 )
 STALENESS: Final = Gauge("conclave_ingest_staleness_seconds", "Data time since the last message", ["venue", "symbol"])
 HEALTH: Final = Gauge("conclave_ingest_feed_health_ratio", "Feed health, 0 to 1", ["venue", "symbol"])
+STALE: Final = Gauge("conclave_ingest_feed_stale", "1 when a feed should deliver and does not", ["venue", "symbol"])
 CLOCK_OFFSET: Final = Gauge("conclave_ingest_clock_offset_seconds", "Venue clock minus machine clock", ["venue"])
 BAR_LATENCY: Final = Histogram(
     "conclave_ingest_publish_latency_seconds",

@@ -150,6 +150,7 @@ class FeedWatch:
                 counter.labels(self.venue, state.symbol).inc(more)
         state.told = replace(counts)
         metrics.STALENESS.labels(self.venue, state.symbol).set(self._staleness(state, now) / SECOND)
+        metrics.STALE.labels(self.venue, state.symbol).set(self.feed_state(state) is FeedState.DOWN)
         metrics.HEALTH.labels(self.venue, state.symbol).set(
             state.health.score(now, stale=state.stale or bool(state.down_since))
         )

@@ -130,6 +130,7 @@ class RiskApp:
             self._chassis.log.warning("state not saved", reason=str(err) or type(err).__name__)
 
     async def _show_gauges(self) -> None:
+        metrics.DRAWDOWN_LIMIT.set(float(self._config.limits.drawdown_halt_at))
         while True:
             await asyncio.sleep(GAUGES_EVERY_S)
             for account in self._stage.accounts():

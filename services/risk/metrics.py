@@ -27,6 +27,7 @@ COMMANDS = Counter("conclave_risk_commands_total", "Halts and other commands app
 HALTS = Gauge("conclave_risk_halted_scopes", "Scopes in halt or reduce-only", ["kind"])
 EQUITY = Gauge("conclave_risk_equity_amount", "Equity in the account's currency", ["account", "currency"])
 DRAWDOWN = Gauge("conclave_risk_drawdown_ratio", "1 - equity / high-water mark", ["account"])
+DRAWDOWN_LIMIT = Gauge("conclave_risk_drawdown_limit_ratio", "Drawdown at which an account is halted and flattened")
 EXPOSURE = Gauge("conclave_risk_exposure_ratio", "Notional of positions and open permits / equity", ["account"])
 OPEN_RISK = Gauge("conclave_risk_open_risk_ratio", "Loss if all were stopped / equity", ["account"])
 

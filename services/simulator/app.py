@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 from aiohttp import web
-from prometheus_client import CollectorRegistry, Gauge, generate_latest
+from prometheus_client import generate_latest
 
 from services.simulator.binance.keys import HmacKey, verifier_of
 from services.simulator.binance.server import BinanceSimulator
@@ -19,6 +19,7 @@ from services.simulator.deriv.server import DerivServer, make_server
 from services.simulator.faults.admin import fault_routes
 from services.simulator.faults.engine import PlannedFaults
 from services.simulator.faults.plan import Plan, load_plan
+from services.simulator.metrics import make_registry
 from services.simulator.record import Record
 from services.simulator.settings import SimulatorOptions
 from services.simulator.state import load_state, write_private
@@ -118,15 +119,7 @@ class Simulator:
     # --- health ------------------------------------------------------------------------------------------------
 
     def _health_app(self) -> web.Application:
-        registry = CollectorRegistry()
-        venue = self.deriv.venue
-        for name, meaning, read in (
-            ("deriv_connections", "Open Deriv connections", lambda: len(venue.sessions)),
-            ("deriv_open_contracts", "Deriv contracts neither sold nor settled", lambda: len(venue.account.open)),
-            ("deriv_present_seconds", "Epoch second the Deriv market has reached", lambda: venue.market.present),
-            ("record_lines", "Lines of the truth record written by this process", lambda: self.record.lines),
-        ):
-            Gauge(f"conclave_simulator_{name}", meaning, registry=registry).set_function(read)
+        registry = make_registry(self.deriv.venue, self.record, lambda: self.failure() is None)
 
         async def alive(_: web.Request) -> web.Response:
             return web.json_response({"status": "alive"})

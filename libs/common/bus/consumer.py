@@ -32,7 +32,7 @@ class StreamReader:
 
     def __init__(self, nc: Client, stream: str, filters: list[str], start_ns: int | None, take: Take) -> None:
         self._nc, self._js = nc, nc.jetstream()
-        self._stream, self._filters, self._take = stream, filters, take
+        self.stream, self._filters, self._take = stream, filters, take
         self._start_ns = start_ns
         self._last_ns = 0
         self._next_cseq = 1
@@ -48,7 +48,7 @@ class StreamReader:
 
     async def start(self) -> None:
         await self._create()
-        self._watchdog = asyncio.create_task(self._watch(), name=f"reader-{self._stream}")
+        self._watchdog = asyncio.create_task(self._watch(), name=f"reader-{self.stream}")
 
     async def close(self) -> None:
         self._closed = True
@@ -97,7 +97,7 @@ class StreamReader:
                 await self._on_message(msg)
 
         self._sub = await self._nc.subscribe(inbox, cb=on_message, pending_msgs_limit=0, pending_bytes_limit=0)
-        info = await self._js.add_consumer(self._stream, config)
+        info = await self._js.add_consumer(self.stream, config)
         self.pending = info.num_pending or 0
         if self.pending == 0:
             self.caught_up.set()
@@ -108,7 +108,7 @@ class StreamReader:
             try:
                 await self._sub.unsubscribe()
             except NatsError as err:
-                log.debug("unsubscribe failed", stream=self._stream, error=str(err))
+                log.debug("unsubscribe failed", stream=self.stream, error=str(err))
             self._sub = None
 
     async def _on_message(self, msg: Msg) -> None:
@@ -133,7 +133,7 @@ class StreamReader:
             )
         )
         if consumer_seq != self._next_cseq:
-            log.warning("messages lost on the way, reading again", stream=self._stream, missed=consumer_seq)
+            log.warning("messages lost on the way, reading again", stream=self.stream, missed=consumer_seq)
             asyncio.get_running_loop().create_task(self.renew())
             self._generation += 1
             return
@@ -154,12 +154,12 @@ class StreamReader:
             await asyncio.sleep(HEARTBEAT_S / 2)
             if self._busy or not self._nc.is_connected or time.monotonic() - self._heard < SILENCE_S:
                 continue
-            log.warning("stream went silent, reading again", stream=self._stream)
+            log.warning("stream went silent, reading again", stream=self.stream)
             try:
                 await self.renew()
             except (NatsError, TimeoutError) as err:
                 self._heard = time.monotonic()
-                log.warning("cannot read the stream yet", stream=self._stream, error=str(err) or type(err).__name__)
+                log.warning("cannot read the stream yet", stream=self.stream, error=str(err) or type(err).__name__)
 
 
 def header(headers: dict[str, Any] | None, name: str) -> str:

@@ -41,6 +41,8 @@ ERROR_HEADER = "Cv-Error"
 PROBE_S = 2.0
 DEAD_LETTERS = Counter("conclave_bus_dead_letters_total", "Messages that could not be used and were put aside")
 RECONNECTS = Counter("conclave_bus_reconnects_total", "Times the bus came back after it was lost")
+RECEIVED = Counter("conclave_bus_messages_received_total", "Messages taken from the bus", ["stream"])
+LAG = Gauge("conclave_bus_lag_messages", "Messages captured and not yet read by this service", ["stream"])
 ROUND_TRIP = Gauge("conclave_bus_round_trip_seconds", "Round trip to the bus at the last probe")
 _FIRST: dict[str, Any] = {"allow_reconnect": False, "max_reconnect_attempts": 1}
 """Until it is connected nats-py shall give up at once: by itself it would try a refused login or an absent server for
@@ -68,6 +70,7 @@ class NatsBus:
         self._values = KeyValues(self._js)
         self._open = True
         self._readers: set[StreamReader] = set()
+        self._read: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
     @classmethod
@@ -170,6 +173,7 @@ class NatsBus:
     async def _probe(self) -> None:
         while self._open:
             await asyncio.sleep(PROBE_S)
+            self._show_lag()
             if not self._nc.is_connected:
                 continue
             begun = time.monotonic()
@@ -180,24 +184,35 @@ class NatsBus:
                 ROUND_TRIP.set(time.monotonic() - begun)
                 log.warning("bus does not answer the probe", seconds=round(time.monotonic() - begun, 2))
 
+    def _show_lag(self) -> None:
+        lag = dict.fromkeys(self._read, 0)
+        for reader in self._readers:
+            lag[reader.stream] += reader.pending
+        for stream, messages in lag.items():
+            LAG.labels(stream).set(messages)
+
     # reading ---------------------------------------------------------------------------------------------------------
 
     async def subscribe(self, filters: Sequence[str], handler: Handler, start_ns: Nanos | None) -> NatsSubscriptionSet:
         seen = SeenFilter()
         readers = []
         for stream, wanted in _by_stream(filters).items():
-            reader = StreamReader(self._nc, stream, wanted, start_ns, self._taker(handler, seen))
+            reader = StreamReader(self._nc, stream, wanted, start_ns, self._taker(handler, seen, stream))
             readers.append(reader)
             self._readers.add(reader)
+            self._read.add(stream)
             with as_bus_error(f"read {stream}"):
                 await reader.start()
         return NatsSubscriptionSet(self, readers)
 
-    def _taker(self, handler: Handler, seen: SeenFilter) -> Any:
+    def _taker(self, handler: Handler, seen: SeenFilter, stream: str) -> Any:
+        counted = RECEIVED.labels(stream)
+
         async def take(msg: Msg, stream_seq: int, stamp_ns: int, pending: int) -> None:
             numbers = numbers_of(msg.headers) or (0, stream_seq)
             if not seen.is_new(msg.subject, *numbers):
                 return
+            counted.inc()
             try:
                 event = decode(msg.data)
             except WireError as err:

@@ -12,6 +12,7 @@ from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from nats.js.client import JetStreamContext
 from nats.js.errors import NotFoundError
+from prometheus_client import Counter
 
 from libs.common.bus.consumer import header
 from libs.common.bus.outbox import Entry, Outbox
@@ -22,6 +23,7 @@ log = structlog.get_logger(__name__)
 SEQ_HEADER = "Cv-Seq"
 TRACE_HEADER = "traceparent"
 ACK_RETRY_S = 3.0
+PUBLISHED = Counter("conclave_bus_messages_published_total", "Messages published")
 
 
 class Publisher:
@@ -75,6 +77,7 @@ class Publisher:
     def _entry(self, event: Event, trace: str) -> Entry:
         subject = subject_of(event)
         seq = self._outbox.next_seq(subject)
+        PUBLISHED.inc()
         headers = {"Nats-Msg-Id": message_id(subject, event), SEQ_HEADER: f"{self.epoch}.{seq}"}
         if trace:
             headers[TRACE_HEADER] = trace

@@ -104,6 +104,8 @@ class Stack:
             raise StackError(f"a stack already runs in {self.var}; stop it first (conclave stop)") from None
         for name in (*SERVICES, runtime.STACK_FILE.removesuffix(".json")):
             (folder / f"{name}.json").unlink(missing_ok=True)
+        for name in (*SERVICES, "simulator"):
+            runtime.forget_target(self.var, name)
 
     @staticmethod
     def is_locked(var: Path) -> bool:
@@ -161,6 +163,7 @@ class Stack:
         env |= {"CV_SIM_STATE_DIR": str(folder), **self.options.simulator}
         await self._start_child(ProcessSpec("simulator", (sys.executable, "-m", "services.simulator"), env=env))
         await self._wait("simulator", lambda: (folder / "simulator.json").exists())
+        runtime.write_target(self.var, "simulator", str(runtime.read_simulator(self.var)["http_url"]))
 
     def _service_spec(self, name: str) -> ProcessSpec:
         env = {
@@ -265,6 +268,7 @@ class Stack:
         for name in ("simulator", "postgres", "nats"):
             if name in self.children:
                 await self.children.pop(name).stop()
+        runtime.forget_target(self.var, "simulator")
         (runtime.run_dir(self.var) / runtime.STACK_FILE).unlink(missing_ok=True)
         if self._lock is not None:
             self._lock.close()
