@@ -19,15 +19,33 @@ async def has_timescale(pool: asyncpg.Pool) -> bool:
 
 
 async def drop_old(pool: asyncpg.Pool, keep: timedelta) -> dict[str, int]:
-    """Remove what was stored longer ago than `keep`; per archive table, the rows (or chunks) removed."""
+    """Remove what was stored longer ago than `keep`; per archive table, the rows removed."""
     if await has_timescale(pool):
         return {table.name: await _drop_chunks(pool, table.name, keep) for table in ARCHIVE}
     return {table.name: await _delete(pool, table.name, keep) for table in ARCHIVE}
 
 
 async def _drop_chunks(pool: asyncpg.Pool, table: str, keep: timedelta) -> int:
-    rows = await pool.fetch("SELECT drop_chunks($1::regclass, created_before => now() - $2::interval)", table, keep)
-    return len(rows)
+    """A chunk holds a day of data time, and may have been written to long after it was made: it goes as a whole only
+    when all of it is old, else its old rows go. (A row's ctid tells it apart within its chunk alone.)"""
+    chunks = await pool.fetch(
+        "SELECT format('%I.%I', chunk_schema, chunk_name) AS name, range_start_integer AS first, "
+        "range_end_integer AS last FROM timescaledb_information.chunks WHERE hypertable_name = $1 "
+        "AND hypertable_schema = current_schema() ORDER BY range_start_integer",
+        table,
+    )
+    removed = 0
+    for chunk in chunks:
+        name = chunk["name"]
+        if await pool.fetchval(f"SELECT EXISTS (SELECT FROM {name} WHERE stored_at >= now() - $1::interval)", keep):
+            removed += await _delete(pool, name, keep)
+            continue
+        removed += await pool.fetchval(f"SELECT count(*) FROM {name}")
+        await pool.execute(
+            "SELECT drop_chunks($1::regclass, older_than => $2::bigint, newer_than => $3::bigint)",
+            *(table, chunk["last"], chunk["first"]),
+        )
+    return removed
 
 
 async def _delete(pool: asyncpg.Pool, table: str, keep: timedelta) -> int:

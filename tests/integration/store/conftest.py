@@ -1,13 +1,19 @@
-"""A real PostgreSQL for the store's tests: one cluster for the session, a new database for each test."""
+"""A real PostgreSQL for the store's tests: one cluster for the session, a new database for each test.
+
+The server of the wheel, and where Docker is there TimescaleDB's image as well: for the quick tests of the store itself
+in every run, for everything with CONTAINERS=1 (`make test-containers`).
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -16,6 +22,11 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
+
+if str(Path(__file__).parent) not in sys.path:
+    sys.path.append(str(Path(__file__).parent))
+
+from store_timescale import TimescaleCluster
 
 from libs.common.embedded.ports import free_port
 from libs.common.embedded.postgres import EmbeddedPostgres
@@ -29,6 +40,7 @@ class Cluster:
         self.folder = Path(tempfile.mkdtemp(prefix="conclave-store-"))
         self.folder.chmod(0o755)
         self.embedded = EmbeddedPostgres(self.folder, free_port(), "secret")
+        self.port = self.embedded.port
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -65,10 +77,13 @@ class Cluster:
     def url(self, database: str, user: str = "conclave", password: str = "secret") -> str:
         return f"postgresql://{user}:{password}@127.0.0.1:{self.embedded.port}/{database}"
 
-    def remove(self) -> None:
+    def close(self) -> None:
         self.stop()
         shutil.rmtree(self.embedded.data, ignore_errors=True)
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+AnyCluster = Cluster | TimescaleCluster
 
 
 def _commands() -> list[str]:
@@ -81,28 +96,37 @@ def _commands() -> list[str]:
     return found
 
 
+SERVERS = {"wheel": Cluster, "timescaledb": TimescaleCluster}
+ON_BOTH = ("test_store_database", "test_store_writer")
+"""Modules that meet both servers in every run."""
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Which servers a test meets."""
+    everything = os.environ.get("CONTAINERS") == "1"
+    both = everything or metafunc.module.__name__.rpartition(".")[2] in ON_BOTH
+    for name in ("shared_cluster", "own_cluster"):
+        if name in metafunc.fixturenames:
+            scope = "session" if name == "shared_cluster" else "function"
+            metafunc.parametrize(name, list(SERVERS) if both else ["wheel"], indirect=True, scope=scope)
+
+
 @pytest.fixture(scope="session")
-def shared_cluster() -> Iterator[Cluster]:
-    cluster = Cluster()
-    try:
+def shared_cluster(request: pytest.FixtureRequest) -> Iterator[AnyCluster]:
+    with contextlib.closing(SERVERS[request.param]()) as cluster:
         cluster.start()
         yield cluster
-    finally:
-        cluster.remove()
 
 
 @pytest.fixture
-def own_cluster() -> Iterator[Cluster]:
+def own_cluster(request: pytest.FixtureRequest) -> Iterator[AnyCluster]:
     """A cluster that the test may break."""
-    cluster = Cluster()
-    try:
+    with contextlib.closing(SERVERS[request.param]()) as cluster:
         cluster.start()
         yield cluster
-    finally:
-        cluster.remove()
 
 
-async def new_database(cluster: Cluster) -> str:
+async def new_database(cluster: AnyCluster) -> str:
     """URL of an empty database."""
     name = f"t_{uuid4().hex}"
     deadline = time.monotonic() + 20
@@ -110,7 +134,7 @@ async def new_database(cluster: Cluster) -> str:
         try:
             connection = await asyncpg.connect(cluster.url("postgres"))
             break
-        except (OSError, asyncpg.CannotConnectNowError):
+        except (OSError, asyncpg.CannotConnectNowError, asyncpg.ConnectionDoesNotExistError):
             if time.monotonic() > deadline:
                 raise
             await asyncio.sleep(0.05)
@@ -120,12 +144,12 @@ async def new_database(cluster: Cluster) -> str:
 
 
 @pytest.fixture
-async def database_url(shared_cluster: Cluster) -> str:
+async def database_url(shared_cluster: AnyCluster) -> str:
     return await new_database(shared_cluster)
 
 
 @pytest.fixture
-async def own_url(own_cluster: Cluster) -> str:
+async def own_url(own_cluster: AnyCluster) -> str:
     return await new_database(own_cluster)
 
 

@@ -334,7 +334,7 @@ async def test_with_the_store_killed_bars_go_on_and_the_store_catches_up(
 async def test_a_store_that_refuses_ends_it_with_one_line(
     nats: Nats, tmp_path: Path, shared_cluster: Any, url: str, line: str
 ) -> None:
-    service = Service(tmp_path, nats, url.replace("PORT", str(shared_cluster.embedded.port)))
+    service = Service(tmp_path, nats, url.replace("PORT", str(shared_cluster.port)))
     service.start()
     assert service.process is not None
     _, said = await asyncio.to_thread(service.process.communicate, None, 20)
