@@ -152,6 +152,8 @@ class Feed:
                 told_ms = book["timestamp"]
             except ccxt.ChecksumError as err:
                 self.sink.status(symbol, "resync", line(err))
+                if not last_id:  # ccxt may say so for ever, without ever waiting for the exchange
+                    raise ccxt.NetworkError(f"the book of {pair} cannot be put together: {line(err)}") from err
                 last_id = 0
                 continue
             except (Absurd, IndexError) as err:
