@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import logging
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -20,6 +21,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from tests.soak.houses import RUNS
 from tests.soak.run import Outcome
 
+LONGEST_S = 300
+"""Machine seconds of one run; the longest takes some twenty."""
+
 RESULTS = Path(__file__).parents[2] / "var" / "soak.jsonl"
 
 
@@ -27,11 +31,20 @@ def one(venue: str, seed: int) -> Outcome:
     """One run, in a process of its own."""
     logging.disable(logging.CRITICAL)  # thousands of faults are told in thousands of lines
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    signal.signal(signal.SIGALRM, _hangs)
+    signal.alarm(LONGEST_S)
     with tempfile.TemporaryDirectory(prefix="conclave-soak-") as folder:
         try:
             return asyncio.run(RUNS[venue](Path(folder), seed).go())
         except Exception as err:
             return Outcome(seed, venue, differences=[f"{type(err).__name__}: {err}"])
+        finally:
+            signal.alarm(0)
+
+
+def _hangs(*_: object) -> None:
+    """A loop that never yields heeds no timeout of its own."""
+    raise RuntimeError(f"not over after {LONGEST_S} s")
 
 
 def main() -> int:
