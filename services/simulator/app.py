@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -22,12 +23,12 @@ from services.simulator.faults.plan import Plan, load_plan
 from services.simulator.metrics import make_registry
 from services.simulator.record import Record
 from services.simulator.settings import SimulatorOptions
-from services.simulator.state import load_state, write_private
+from services.simulator.state import SimulatorStateError, load_state, write_private
 
 RECORD_FILE: Final = "record.jsonl"
 FACTS_FILE: Final = "simulator.json"
 WATCH_SECONDS: Final = 0.5
-PRIVATE_FACTS: Final = frozenset({"token", "key", "secret", "ed25519_key", "ed25519_secret"})
+PRIVATE_FACTS: Final = frozenset({"token", "key", "secret", "ed25519_key", "ed25519_secret", "registered_key"})
 """What `describe` tells that no log may hold."""
 
 
@@ -62,8 +63,15 @@ class Simulator:
         )
         self.binance.add_key(self.state.key, HmacKey(self.state.secret))
         self.binance.add_key(self.state.ed25519_key, verifier_of(self.state.ed25519_secret))
+        self._registered = self._register(options.public_key) if options.public_key else None
         self._http = web.AppRunner(self._health_app(), access_log=None, handle_signals=False)
         self._http_port = 0
+
+    def _register(self, path: Path) -> str:
+        try:
+            return self.binance.add_public_key(path.read_bytes())
+        except ValueError as error:
+            raise SimulatorStateError(f"{path}: {error}") from None
 
     async def start(self) -> None:
         """Bind the three ports and begin. Raises OSError naming the port when one is taken."""
@@ -103,6 +111,7 @@ class Simulator:
             "secret": self.state.secret,
             "ed25519_key": self.state.ed25519_key,
             "ed25519_secret": self.state.ed25519_secret,
+            "registered_key": self._registered,
             "pid": os.getpid(),
             "data": str(self.options.data) if self.options.data else None,
             "speed": self.options.speed,

@@ -23,6 +23,8 @@ class SimulatorOptions(BaseModel):
     paths, the Deriv account and the truth record, so that a killed simulator comes back as the same market;
     without it nothing outlives the process. `token`, `key` and `secret` are made when not given; a kept state
     keeps the ones it made. `faults` is a plan of what shall go wrong (services/simulator/faults/plan.py).
+    `public_key` is a PEM file of an Ed25519 or RSA key of yours that the Binance account shall accept beside its own;
+    the API key that it gets is told at the start.
     `deriv_migrated` makes Deriv's v3 say that accounts have left it, `deriv_real` opens a real account beside the demo
     one, in the Options API.
     """
@@ -43,6 +45,7 @@ class SimulatorOptions(BaseModel):
     faults: Path | None = None
     deriv_migrated: bool = False
     deriv_real: bool = False
+    public_key: Path | None = None
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Self:

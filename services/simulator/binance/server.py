@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from decimal import Decimal
+from hashlib import sha256
 from typing import Any, Final
 from urllib.parse import unquote
 
@@ -18,7 +19,7 @@ from services.simulator.binance.exchange.api import ApiError
 from services.simulator.binance.exchange.engine import SpotExchange
 from services.simulator.binance.feed import VENUE, Feed
 from services.simulator.binance.hub import CLOCK_STREAM, Hub
-from services.simulator.binance.keys import HmacKey, Keys, Verifier
+from services.simulator.binance.keys import HmacKey, Keys, Verifier, public_key
 from services.simulator.binance.limits import Limits
 from services.simulator.binance.mishaps import UNREPLIED, refusal_of
 from services.simulator.binance.rest import Rest, deaf, refuse, wants_micros
@@ -153,6 +154,12 @@ class BinanceSimulator:
     def add_key(self, key: str, verifier: Verifier, account: int = ACCOUNT) -> None:
         """Register an API key; a new account opens with the usual balances."""
         self.keys.add(key, verifier, account)
+
+    def add_public_key(self, pem: bytes) -> str:
+        """Register an Ed25519 or RSA key of the default account; returns its API key. Raises ValueError (one line)."""
+        key = sha256(pem.strip()).hexdigest()
+        self.keys.add(key, public_key(pem), ACCOUNT)
+        return key
 
     def revoke(self, key: str) -> None:
         """Take a key back; sessions that logged on with it end."""
