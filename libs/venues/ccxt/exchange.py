@@ -23,7 +23,9 @@ from libs.venues.pace import is_loopback
 
 TIMEOUT_MS: Final = 10_000
 WINDOW_S: Final = 2.0
-"""Short, so that what waits for ccxt's own pace behind our budget is never long: that queue knows no priorities."""
+LEAST_UNITS: Final = 5
+"""A budget's window is short, but long enough for so many calls: what waits for ccxt's own pace behind it must never
+be much, as that queue knows no priorities, and yet each priority needs a share."""
 
 PRIVATE: Final = ("ws-api", "private", "auth")
 """What the name of an address for an account's own stream has in it."""
@@ -160,8 +162,9 @@ def make_exchange(
 
 def budget_of(exchange_id: str, exchange: Any) -> Budget:
     """What ccxt says that the exchange bears: one unit each `rateLimit` milliseconds."""
-    limit = max(1, int(WINDOW_S * 1000 / max(1.0, float(exchange.rateLimit))))
-    return Budget(f"{exchange_id} requests", limit, WINDOW_S)
+    unit_s = max(1.0, float(exchange.rateLimit)) / 1000
+    window_s = max(WINDOW_S, LEAST_UNITS * unit_s)
+    return Budget(f"{exchange_id} requests", round(window_s / unit_s), window_s)
 
 
 def _moved(address: Any, urls: Mapping[str, str], name: str) -> Any:

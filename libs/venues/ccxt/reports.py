@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
@@ -100,17 +100,21 @@ class Teller:
 
 def _fee(trade: dict[str, Any]) -> tuple[Decimal, str]:
     """What was taken and in which asset. Raises Absurd where the trade does not tell it in one asset."""
-    parts = [trade["fee"]] if trade.get("fee") else list(trade.get("fees") or ())
-    taken = [(exact(part.get("cost"), "fee"), part.get("currency")) for part in parts if isinstance(part, dict)]
+    taken = [(exact(part["cost"], "fee"), part.get("currency")) for part in _fees(trade)]
     taken = [(cost, asset) for cost, asset in taken if cost]
     if not taken:
         return ZERO, ""
-    assets = {asset for _, asset in taken}
-    if len(assets) > 1:
+    if len({asset for _, asset in taken}) > 1:
         raise Absurd("a fee in several assets")
     return sum((cost for cost, _ in taken), ZERO), text(taken[0][1], "fee asset")
 
 
-def has_fees(trades: Iterable[dict[str, Any]]) -> bool:
-    """Whether each trade says what it cost."""
-    return all(trade.get("fee") or trade.get("fees") for trade in trades)
+def _fees(trade: dict[str, Any]) -> list[dict[str, Any]]:
+    parts = [trade["fee"]] if trade.get("fee") else list(trade.get("fees") or ())
+    return [part for part in parts if isinstance(part, dict) and part.get("cost") is not None]
+
+
+def are_whole(trades: Sequence[dict[str, Any]]) -> bool:
+    """Whether an order's own list of its trades tells all there is; some exchanges only name them there."""
+    told = all(trade.get("price") is not None and trade.get("amount") is not None and _fees(trade) for trade in trades)
+    return bool(trades) and told

@@ -26,7 +26,7 @@ from libs.venues.ccxt.exchange import close, make_exchange
 from libs.venues.ccxt.markets import market_of
 from libs.venues.ccxt.outcome import effect, question, within
 from libs.venues.ccxt.quirks import quirk_of
-from libs.venues.ccxt.reports import ENDED, WORKING, Row, Teller, has_fees, row_of
+from libs.venues.ccxt.reports import ENDED, WORKING, Row, Teller, are_whole, row_of
 from libs.venues.checked import ZERO, Absurd, down_to, exact, spelled
 from libs.venues.credentials import Credentials
 from libs.venues.listener import Listener
@@ -123,7 +123,7 @@ class CcxtTrading:
             if row.client_id not in ("", order.intent_id):
                 raise Absurd(f"answer about order {row.client_id[:40]!r}")
             _keep(self._ids, order.intent_id, row.id)
-            if row.status in ENDED and row.trades and has_fees(row.trades):
+            if row.status in ENDED and are_whole(row.trades):
                 return Teller(self.name, order, row).all(row.trades)
         except Absurd as err:
             raise VenueUnresolved(f"{self.name}: the answer to an order is unusable: {err}") from err
@@ -215,15 +215,15 @@ class CcxtTrading:
         """Every trade of it. Raises VenueError, Absurd."""
         if not row.filled:
             return []
-        if row.trades and has_fees(row.trades):
+        if are_whole(row.trades):
             return list(row.trades)
-        exchange = self._exchange
+        exchange, since = self._exchange, order.ts_event // MILLISECOND - BEFORE_MS
         pair = await self._pair(order.symbol, Priority.EXIT)
         async with question(exchange, Priority.EXIT):
-            if exchange.has.get("fetchOrderTrades"):
+            try:
                 rows = await exchange.fetch_order_trades(row.id, pair)
-            else:
-                rows = await exchange.fetch_my_trades(pair, order.ts_event // MILLISECOND - BEFORE_MS)
+            except (ccxt.NotSupported, ccxt.ArgumentsRequired):  # Kraken has it and wants the trades' numbers for it
+                rows = await exchange.fetch_my_trades(pair, since)
         return [trade for trade in rows if isinstance(trade, dict) and trade.get("order") == row.id]
 
     async def _pair(self, symbol: str, priority: Priority) -> str:
