@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from acceptance_world import Part
 from binance_house import BinanceHouse
+from ccxt.async_support.base import throttler
 
 from libs.venues.base import MarketData, Trading
 from libs.venues.registry import make_market_data, make_trading
@@ -25,8 +26,6 @@ class CcxtHouse(BinanceHouse):
 
     @asynccontextmanager
     async def life(self) -> AsyncIterator[None]:
-        from ccxt.async_support.base import throttler
-
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(throttler, "time", lambda: time.time())  # ccxt's pace belongs to the faster world too
             async with super().life():

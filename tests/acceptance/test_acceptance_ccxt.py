@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
 from acceptance_cases import AcceptanceCases
-
-pytest.importorskip("ccxt", reason="the ccxt extra is not installed")
-
 from ccxt_house import CcxtHouse
 
 

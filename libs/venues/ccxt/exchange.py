@@ -153,10 +153,9 @@ def make_exchange(
         made.urls["api"] = _moved(made.urls["api"], urls, "")
         made.timeout_on_exit = 0
     elif sandbox:
-        try:
-            made.set_sandbox_mode(True)
-        except ccxt.NotSupported:
-            raise ValueError(f"{exchange_id} has no test network that ccxt knows") from None
+        if not made.urls.get("test"):
+            raise ValueError(f"{exchange_id} has no test network that ccxt knows")
+        made.set_sandbox_mode(True)
     return made
 
 

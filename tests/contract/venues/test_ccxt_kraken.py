@@ -8,9 +8,6 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-
-pytest.importorskip("ccxt", reason="the ccxt extra is not installed")
-
 from ccxt.async_support.base import throttler
 from kraken_stub import SAMPLES, TXID, KrakenStub
 
