@@ -160,7 +160,7 @@ class Rest:
 
 async def _read(request: web.Request) -> _Sent:
     query = request.raw_path.partition("?")[2]
-    body = "" if request.method == "GET" else await request.text()
+    body = "" if request.method == "GET" else (await request.read()).decode(errors="replace")
     # on a name sent in both the query wins
     return _Sent(query, body, _pairs(body) | _pairs(query))
 

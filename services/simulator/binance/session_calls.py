@@ -55,13 +55,13 @@ def subscribe(client: ApiClient, p: Params) -> Any:
     if client.key is None:
         raise ApiError(-1002, "You are not authorized to execute this request.", 401)
     account, _ = client.venue.keys.find(client.key)
-    return {"subscriptionId": client.subscriptions.subscribe(account, session=True)}
+    return {"subscriptionId": client.subscriptions.subscribe(account, client.key, session=True)}
 
 
 def subscribe_signed(client: ApiClient, p: Params) -> Any:
     account = client.signed_by(p)
     client.check_time(p)
-    return {"subscriptionId": client.subscriptions.subscribe(account, session=False)}
+    return {"subscriptionId": client.subscriptions.subscribe(account, p["apiKey"], session=False)}
 
 
 def unsubscribe(client: ApiClient, p: Params) -> Any:

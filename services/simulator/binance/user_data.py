@@ -19,6 +19,7 @@ class Subscriptions:
         self._venue = venue
         self._tell = tell
         self._active: dict[int, tuple[int, Callable[[], None]]] = {}
+        self._keys: dict[int, str] = {}
         self._of_session: set[int] = set()
         self._next = 0
 
@@ -26,10 +27,10 @@ class Subscriptions:
         """The active subscriptions."""
         return list(self._active)
 
-    def subscribe(self, account: int, *, session: bool) -> int:
+    def subscribe(self, account: int, key: str, *, session: bool) -> int:
         """Send the account's events from now on; returns the subscription's id. Raises ApiError -2035 or -2042.
 
-        `session`: whether it ends with the session, being no subscription signed for itself.
+        `key`: the API key that asks. `session`: it ends with the session, being no subscription signed for itself.
         """
         if any(subscriber == account for subscriber, _ in self._active.values()):
             raise ApiError(-2035, "User Data Stream subscription already active.")
@@ -42,6 +43,7 @@ class Subscriptions:
             self._tell({"subscriptionId": number, "event": event})
 
         self._active[number] = (account, self._venue.exchange.subscribe(account, take))
+        self._keys[number] = key
         if session:
             self._of_session.add(number)
         return number
@@ -58,14 +60,21 @@ class Subscriptions:
         for number in sorted(self._of_session & self._active.keys()):
             self._terminate(number)
 
+    def end_key(self, key: str) -> None:
+        """End what was asked for with a key that is no longer good, and say so."""
+        for number in [number for number, asked in self._keys.items() if asked == key]:
+            self._terminate(number)
+
     def end(self) -> None:
         """End all in silence: the connection is gone."""
         for _, stop in self._active.values():
             stop()
         self._active.clear()
+        self._keys.clear()
 
     def _terminate(self, number: int) -> None:
         self._of_session.discard(number)
+        del self._keys[number]
         _, stop = self._active.pop(number)
         stop()
         event = {"e": "eventStreamTerminated", "E": self._venue.now_ms()}

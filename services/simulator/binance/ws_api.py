@@ -77,12 +77,13 @@ class ApiClient:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def expire(self) -> None:
-        """End the session as the venue does when its key is revoked: told unasked, user data ended."""
-        refusal = refused_key()
-        self._tell({"id": None, "status": refusal.status, "error": refusal_body(refusal)})
-        self.subscriptions.end_session()
-        self.key = self.authorized_since = None
+    def expire(self, key: str) -> None:
+        """End everything that hangs on a key which is no longer good: its session, told unasked, and its user data."""
+        if self.key == key:
+            refusal = refused_key()
+            self._tell({"id": None, "status": refusal.status, "error": refusal_body(refusal)})
+            self.key = self.authorized_since = None
+        self.subscriptions.end_key(key)
 
     # --- carrying out ------------------------------------------------------------------------------------------
 
@@ -166,7 +167,7 @@ class ApiClient:
             self.connection.cut()
             return
         if fault.kind is CallFaultKind.EXPIRED:
-            self.expire()
+            self.expire(params.get("apiKey", self.key or ""))
         self._answer(request_id, refusal_of(fault, method, time.time()), params, method)
         if fault.kind is CallFaultKind.MAINTENANCE:
             self.venue.take_down()
@@ -241,10 +242,9 @@ class WsApi:
             await client.end()
 
     def expire(self, key: str) -> None:
-        """End the sessions that logged on with `key`."""
+        """End the sessions and the user data that hang on `key`."""
         for client in list(self._clients):
-            if client.key == key:
-                client.expire()
+            client.expire(key)
 
     def connections(self) -> set[Connection]:
         """The connections of this moment."""

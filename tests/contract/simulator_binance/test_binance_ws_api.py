@@ -182,6 +182,17 @@ async def test_a_revoked_key_ends_its_sessions_unasked(start: Any, api: Any) -> 
     assert (await socket.ask("account.status", timestamp=now_ms()))["error"]["code"] == -1102
 
 
+async def test_a_revoked_key_ends_the_user_data_that_it_signed_for(start: Any, api: Any) -> None:
+    simulator = await start()
+    socket = await api(simulator)
+    await socket.ask("userDataStream.subscribe.signature", socket.signed())
+    simulator.revoke("key-with-a-pair")
+    simulator.revoke("key-of-the-test")
+    assert (await socket.read())["event"]["e"] == "eventStreamTerminated"
+    assert (await socket.ask("account.status", socket.signed()))["error"]["code"] == -2015
+    assert (await socket.ask("session.subscriptions"))["result"] == []
+
+
 async def test_transfers_are_told(start: Any, api: Any, http: aiohttp.ClientSession) -> None:
     simulator = await start()
     socket = await api(simulator)
