@@ -302,7 +302,7 @@ class House:
                 await self.close()
                 await self.simulator.stop()
         gc.collect()  # a future tells of an exception that nobody took when it goes
-        assert loose == [], "exceptions that nobody took"
+        assert loose == [], f"exceptions that nobody took, the first: {loose[0]}"
 
     async def close(self) -> None:
         for each in self._open:
@@ -385,8 +385,8 @@ async def patiently(ask: Callable[[], Awaitable[T]], within_s: float = 120.0) ->
     while True:
         try:
             return await ask()
-        except VenueUnavailable:
-            assert time.monotonic() < end, f"the venue stayed out of reach for {within_s:g} s"
+        except VenueUnavailable as err:
+            assert time.monotonic() < end, f"the venue stayed out of reach for {within_s:g} s: {err}"
             await asyncio.sleep(1.0)
 
 
