@@ -166,15 +166,11 @@ async def test_a_shutdown_is_announced_on_every_connection(start: Any, http: aio
 async def test_a_connection_without_pongs_is_cut_and_unsolicited_ones_do_not_help(
     start: Any, http: aiohttp.ClientSession
 ) -> None:
-    simulator = await start(habits=Habits(ping_s=0.05, pong_s=0.2))
+    simulator = await start(habits=Habits(ping_s=0.25, pong_s=0.6))
     async with http.ws_connect(simulator.ws_url + "/ws", autoping=False) as ws:
-        async with asyncio.timeout(5):
-            pings = 0
+        async with asyncio.timeout(10):  # a connection that such pongs prolong never ends
             while (message := await ws.receive()).type is aiohttp.WSMsgType.PING:
-                pings += 1
-                if pings == 1:
-                    await ws.pong(b"not yours")
-        assert pings >= 3
+                await ws.pong(b"not yours")
         assert message.type in (aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.ERROR)
 
 
