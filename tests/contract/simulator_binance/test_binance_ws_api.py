@@ -11,6 +11,7 @@ import aiohttp
 import pytest
 
 from services.simulator.binance.connection import Habits
+from services.simulator.binance.limits import Limits
 
 MARKET = {"symbol": "BTCUSDT", "side": "BUY", "type": "MARKET", "quantity": "0.001"}
 LIMIT = {
@@ -28,7 +29,7 @@ def now_ms() -> int:
 
 
 async def test_an_answer_has_id_status_result_and_limits(start: Any, api: Any) -> None:
-    simulator = await start()
+    simulator = await start(limits=Limits(lambda: 1_795_185_000.0))
     socket = await api(simulator)
     answer = await socket.ask("ping")
     assert list(answer) == ["id", "status", "result", "rateLimits"]
