@@ -262,14 +262,10 @@ class ExecuteApp:
         return [working.order for working in self._handlers.stage.state.working.values()]
 
     async def _gauges(self) -> None:
-        since: dict[str, float] = {}
+        unresolved = metrics.UnresolvedOrders()
         while True:
             orders = self._working()
-            unresolved = {order.intent_id for order in orders if order.state is OrderState.UNRESOLVED}
-            metrics.UNRESOLVED.set(len(unresolved))
-            now = time.monotonic()
-            since = {intent: since.get(intent, now) for intent in unresolved}
-            metrics.UNRESOLVED_AGE.set(now - min(since.values(), default=now))
+            unresolved.show(orders, time.monotonic())
             if self._handlers is not None:
                 for book in self._handlers.stage.state.books.values():
                     metrics.OPEN_POSITIONS.labels(book.account).set(len(book.holdings))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from typing import Final
 
 from prometheus_client import Counter, Gauge, Histogram
@@ -42,6 +43,25 @@ PRIVATE_OPEN = Gauge("conclave_execute_private_stream_open", "1 while the privat
 RESUMED = Counter("conclave_execute_private_stream_resumed_total", "Times the private stream was opened", ["account"])
 EQUITY = Gauge("conclave_execute_equity", "Equity in the account's own currency", ["account", "currency"])
 FEES = Gauge("conclave_execute_fees_paid", "Fees paid since start, account currency", ["account", "currency"])
+
+
+for _grave in ("unsigned", "altered", "foreign", "verdict"):
+    # From the first one on: an increase from nothing is none to Prometheus.
+    REFUSED.labels(_grave)
+
+
+class UnresolvedOrders:
+    """Remembers since when each order has been unresolved, whatever is learned of it meanwhile."""
+
+    def __init__(self) -> None:
+        self._since: dict[str, float] = {}
+
+    def show(self, orders: Iterable[Order], now: float) -> None:
+        """Set the gauges. `now`: seconds of a clock that never goes back."""
+        unresolved = {order.intent_id for order in orders if order.state is OrderState.UNRESOLVED}
+        self._since = {intent: self._since.get(intent, now) for intent in unresolved}
+        UNRESOLVED.set(len(unresolved))
+        UNRESOLVED_AGE.set(now - min(self._since.values(), default=now))
 
 
 def count(event: Event) -> None:

@@ -146,8 +146,7 @@ class FeedWatch:
     def _carry_over(self, state: SymbolState, now: Nanos) -> None:
         counts, told = state.counts, state.told
         for name, counter in COUNTERS.items():
-            if more := getattr(counts, name) - getattr(told, name):
-                counter.labels(self.venue, state.symbol).inc(more)
+            counter.labels(self.venue, state.symbol).inc(getattr(counts, name) - getattr(told, name))
         state.told = replace(counts)
         metrics.STALENESS.labels(self.venue, state.symbol).set(self._staleness(state, now) / SECOND)
         metrics.STALE.labels(self.venue, state.symbol).set(self.feed_state(state) is FeedState.DOWN)
