@@ -1,7 +1,7 @@
 # Conclave: `make demo` sets up and runs everything; `make test` sets up and passes the tests. Needs Python 3.11 and make.
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
-.PHONY: setup demo test lint format coverage bench conformance soak venues-table lock clean help
+.PHONY: setup demo test test-containers images image-table lint format coverage bench conformance soak venues-table lock clean help
 
 PYTHON ?= python3.11
 VENV := .venv
@@ -18,6 +18,9 @@ help:
 	@echo "make conformance [ONLY=name]                  other people's clients against the simulator"
 	@echo "make soak [SEED=17] [VENUE=binance] [RUNS=200] seeded runs of orders under random faults"
 	@echo "make venues-table                             every acceptance case at every venue, into docs/venues.md"
+	@echo "make images                                   every container image"
+	@echo "make image-table                              their sizes and start times, beside a compose stack that is up"
+	@echo "make test-containers                          kill every container of a compose stack; needs Docker, takes minutes"
 	@echo "make lint | coverage | bench [ONLY=name]      quality gates and measurements"
 
 setup:
@@ -46,6 +49,15 @@ demo: setup
 
 test: setup
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup tests
+
+test-containers: setup
+	@CONTAINERS=1 $(BIN)/python -m pytest -n 0 -rs --durations=0 tests/integration/containers tests/integration/store
+
+images:
+	@VENUE_ENDPOINT=simulator docker compose --profile cli build
+
+image-table:
+	@set -a; [ ! -f .env ] || . ./.env; python3 deploy/docker/image_table.py --write docs/deployment.md
 
 lint: setup
 	@$(BIN)/ruff format --check .
