@@ -21,7 +21,7 @@ from libs.common.settings import ConfigError, load_settings
 
 MIN_DISK_MB = 1000
 MIN_MEMORY_MB = 2000
-CREDENTIALS = ("DERIV_TOKEN", "BROKER_API_KEY", "BROKER_SECRET_KEY")
+CREDENTIALS = ("DERIV_TOKEN", "BINANCE_API_KEY", "BINANCE_SECRET_KEY", "ALPACA_API_KEY", "ALPACA_SECRET_KEY")
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,11 @@ def _credentials() -> list[Finding]:
         except SecretError as err:
             made.append(Finding(name, "bad", "unreadable", str(err)))
             continue
-        advice = "" if found else "only live trading needs it; set it in the environment or in var/secrets"
+        advice = (
+            ""
+            if found
+            else "only live trading needs it; set it in the environment, in var/secrets or with conclave secrets"
+        )
         made.append(Finding(name, "ok" if found else "note", "set" if found else "not set", advice))
     return made
 
