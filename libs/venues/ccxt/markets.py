@@ -28,7 +28,7 @@ def instrument_of(exchange: Any, symbol: str, market: dict[str, Any], now: Nanos
     """Raises VenueUnavailable when the listing cannot be true. Data only where steps are not told."""
     try:
         return _instrument(exchange, symbol, market, now)
-    except (Absurd, AttributeError, TypeError) as err:
+    except (Absurd, AttributeError, KeyError, TypeError) as err:
         raise VenueUnavailable(f"ccxt:{exchange.id} lists {symbol} in a way that cannot be read: {err}") from err
 
 

@@ -31,7 +31,7 @@ def row_of(told: object) -> Row:
     """Raises Absurd."""
     if not isinstance(told, dict):
         raise Absurd("an order that is none")
-    trades = told.get("trades") or ()
+    trades = told.get("trades")
     client_id, symbol, status = told.get("clientOrderId"), told.get("symbol"), told.get("status")
     return Row(
         id=text(told.get("id"), "order id"),
@@ -40,7 +40,7 @@ def row_of(told: object) -> Row:
         status=status if isinstance(status, str) else "",
         filled=ZERO if told.get("filled") is None else exact(told["filled"], "filled quantity"),
         ms=told.get("lastTradeTimestamp") or told.get("lastUpdateTimestamp") or told.get("timestamp"),
-        trades=tuple(trade for trade in trades if isinstance(trade, dict)),
+        trades=tuple(trade for trade in trades if isinstance(trade, dict)) if isinstance(trades, list) else (),
     )
 
 
@@ -100,17 +100,18 @@ class Teller:
 
 def _fee(trade: dict[str, Any]) -> tuple[Decimal, str]:
     """What was taken and in which asset. Raises Absurd where the trade does not tell it in one asset."""
-    taken = [(exact(part["cost"], "fee"), part.get("currency")) for part in _fees(trade)]
-    taken = [(cost, asset) for cost, asset in taken if cost]
+    told = [(exact(part["cost"], "fee"), part) for part in _fees(trade)]
+    taken = [(cost, text(part.get("currency"), "fee asset")) for cost, part in told if cost]
     if not taken:
         return ZERO, ""
     if len({asset for _, asset in taken}) > 1:
         raise Absurd("a fee in several assets")
-    return sum((cost for cost, _ in taken), ZERO), text(taken[0][1], "fee asset")
+    return sum((cost for cost, _ in taken), ZERO), taken[0][1]
 
 
 def _fees(trade: dict[str, Any]) -> list[dict[str, Any]]:
-    parts = [trade["fee"]] if trade.get("fee") else list(trade.get("fees") or ())
+    several = trade.get("fees")
+    parts = [trade["fee"]] if trade.get("fee") else several if isinstance(several, list) else []
     return [part for part in parts if isinstance(part, dict) and part.get("cost") is not None]
 
 

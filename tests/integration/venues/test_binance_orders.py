@@ -154,11 +154,13 @@ async def test_a_round_trip_agrees_to_the_last_digit(key_kind: str) -> None:
 
 async def test_a_large_order_fills_in_parts_and_the_rest_is_cancelled() -> None:
     async with house() as desk:
-        desk.simulator.binance.exchange.deposit(ACCOUNT, "USDT", D(5_000_000))
-        desk.opening["USDT"] += 5_000_000
-        asks = desk.simulator.binance.feed.depth(SYMBOL).top(2)[1]
-        limit = D(asks[-1][0]) / UNIT
-        quantity = 5 * sum(D(size) for _, size in asks) / UNIT
+        # A limit far enough above the best price that the market does not get there on the order's way.
+        asks = desk.simulator.binance.feed.depth(SYMBOL).asks
+        limit = (D(min(asks)) / UNIT * D("1.001")).quantize(D("0.01"))
+        quantity = 3 * sum(D(size) / UNIT for price, size in asks.items() if D(price) / UNIT <= limit)
+        money = (quantity * limit).quantize(D(1)) + 1
+        desk.simulator.binance.exchange.deposit(ACCOUNT, "USDT", money)
+        desk.opening["USDT"] += money
         reports = await desk.buy(str(quantity), str(limit))
         assert reports[-1].kind is ReportKind.CANCELLED
         filled = [r for r in reports if r.kind is ReportKind.FILLED]
