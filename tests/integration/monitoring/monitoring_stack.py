@@ -28,7 +28,7 @@ class Prometheus:
     def __init__(self, binary: str, var: Path, folder: Path) -> None:
         config = load(PROMETHEUS / "embedded.yml")
         config["global"] = {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"}
-        config["rule_files"] = [str(PROMETHEUS / "rules" / "*.yml")]
+        config["rule_files"] = [str(PROMETHEUS / "*.rules.yml")]
         config["alerting"]["alertmanagers"][0]["file_sd_configs"][0]["files"] = [str(PROMETHEUS / "alertmanagers.yml")]
         for sd in config["scrape_configs"][0]["file_sd_configs"]:
             # Its paths begin at the repository's root; the state of this stack lies elsewhere.

@@ -66,7 +66,7 @@ def load(path: Path) -> Any:
 
 def rules() -> list[dict[str, Any]]:
     """Every recording and alert rule."""
-    files = sorted((PROMETHEUS / "rules").glob("*.yml"))
+    files = sorted(PROMETHEUS.glob("*.rules.yml"))
     return [rule for path in files for group in load(path)["groups"] for rule in group["rules"]]
 
 
@@ -145,7 +145,7 @@ def page() -> str:
         "Prometheus client tells of every Python process (`process_resident_memory_bytes`,",
         "`process_cpu_seconds_total`, ...).",
         "",
-        "Recording rules made of them: `deploy/prometheus/rules/recording.yml`; alerts: `alerts.yml` beside it.",
+        "Recording rules made of them: `deploy/prometheus/recording.rules.yml`; alerts: `alerts.rules.yml` beside it.",
         "",
         "| metric | kind | labels | who | meaning |",
         "| --- | --- | --- | --- | --- |",

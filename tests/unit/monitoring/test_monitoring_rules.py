@@ -58,7 +58,7 @@ def test_the_rules_do_what_their_tests_say(promtool: str) -> None:
 def test_a_rule_that_is_changed_fails_its_test(promtool: str, tmp_path: Path) -> None:
     copy = tmp_path / "prometheus"
     shutil.copytree(PROMETHEUS, copy)
-    file = copy / "rules" / "alerts.yml"
+    file = copy / "alerts.rules.yml"
     file.write_text(file.read_text().replace("order_age_seconds) > 30", "order_age_seconds) > 45"))
     done = subprocess.run(
         [promtool, "test", "rules", str(copy / "tests" / "alerts.yml")], capture_output=True, text=True, check=False
@@ -125,3 +125,9 @@ def test_both_stacks_have_the_same_rules_and_label_alike() -> None:
 )
 def test_the_operands_of_an_alert(expr: str, sides: list[str]) -> None:
     assert operands(expr) == sides
+
+
+def test_kubernetes_takes_the_files_that_the_configuration_names() -> None:
+    [made] = load(PROMETHEUS / "kustomization.yaml")["configMapGenerator"]
+    wanted = {"prometheus.yml", "alertmanagers.yml", *(path.name for path in PROMETHEUS.glob("*.rules.yml"))}
+    assert set(made["files"]) == wanted
