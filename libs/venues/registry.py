@@ -134,6 +134,7 @@ def make_market_data(
     if venue == "alpaca":
         _need_credentials(venue, known.key and known.secret, "ALPACA_API_KEY and ALPACA_SECRET_KEY")
         return cast(MarketData, _load("alpaca.market", "AlpacaMarketData", "alpaca")(urls, known))
+    _need_simulated(venue, endpoint, urls)
     make = _load("ccxt.market", "CcxtMarketData", "ccxt")
     sandbox = endpoint == "testnet"
     return cast(MarketData, make(venue.removeprefix(CCXT), urls, credentials=known, sandbox=sandbox))
@@ -182,6 +183,7 @@ def make_trading(
     if venue == "alpaca":
         _need_credentials(venue, known.key and known.secret, "ALPACA_API_KEY and ALPACA_SECRET_KEY")
         return cast(Trading, _load("alpaca.trading", "AlpacaTrading", "alpaca")(urls, known, currency=currency))
+    _need_simulated(venue, endpoint, urls)
     _need_credentials(venue, known.key, "the exchange's API key (see .env.example)")
     make = _load("ccxt.trading", "CcxtTrading", "ccxt")
     sandbox = endpoint == "testnet"
@@ -206,6 +208,12 @@ def _need(venue: str, urls: Mapping[str, str], names: Sequence[str]) -> None:
     missing = [name for name in names if not urls.get(name)]
     if missing:
         raise ValueError(f"{venue} needs an address for {', '.join(missing)}; set data.venues.urls")
+
+
+def _need_simulated(venue: str, endpoint: str, urls: Mapping[str, str]) -> None:
+    """ccxt knows the real addresses by itself: where a simulator is meant, none of them may stay."""
+    if endpoint == "simulator":
+        _need(venue, urls, ("rest",))
 
 
 def _need_credentials(venue: str, given: object, names: str) -> None:

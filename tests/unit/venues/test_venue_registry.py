@@ -29,6 +29,8 @@ async def test_every_open_market_has_an_adapter(venue: str) -> None:
         (lambda: make_market_data("binance", endpoints={"wss": "x"}), "no endpoint wss; it has: rest, ws, ws_api"),
         (lambda: make_market_data("binance", endpoint="simulator"), "needs an address for rest, ws"),
         (lambda: make_market_data("ccxt:kraken", endpoints={"wss": "x"}), "no endpoint wss"),
+        (lambda: make_market_data("ccxt:kraken", endpoint="simulator"), "needs an address for rest"),
+        (lambda: make_trading("ccxt:kraken", endpoint="simulator", credentials=Credentials(key="k")), "for rest"),
         (lambda: make_market_data("alpaca"), "ALPACA_API_KEY"),
         (lambda: make_trading("binance"), "BINANCE_API_KEY"),
         (lambda: make_trading("binance", credentials=Credentials(key="k")), "BINANCE_SECRET_KEY"),
