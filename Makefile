@@ -1,7 +1,7 @@
 # Conclave: `make demo` sets up and runs everything; `make test` sets up and passes the tests. Needs Python 3.11 and make.
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
-.PHONY: setup demo test test-containers images image-table lint format coverage bench conformance soak venues-table lock clean help
+.PHONY: setup demo test test-containers images image-table lint format coverage bench conformance soak fuzz venues-table lock clean help
 
 PYTHON ?= python3.11
 VENV := .venv
@@ -13,10 +13,11 @@ UV_VERSION := 0.13.8
 FIND_LINKS := $(foreach link,$(PIP_FIND_LINKS),--find-links $(link))
 
 help:
-	@echo "make demo [MINUTES=2] [DATA=PATH] [SPEED=1]   run the whole house embedded, on paper"
+	@echo "make demo [MINUTES=2] [ORDERS=venue|paper] [DATA=PATH] [SPEED=1]   run the whole house, simulated money"
 	@echo "make test                                     the tests"
 	@echo "make conformance [ONLY=name]                  other people's clients against the simulator"
 	@echo "make soak [SEED=17] [VENUE=binance] [RUNS=200] seeded runs of orders under random faults"
+	@echo "make fuzz [FRAMES=1000000] [SEED=1]           spoiled frames into every parser of the venues' messages"
 	@echo "make venues-table                             every acceptance case at every venue, into docs/venues.md"
 	@echo "make images                                   every container image"
 	@echo "make image-table                              their sizes and start times, beside a compose stack that is up"
@@ -43,7 +44,7 @@ setup:
 	echo "$(LOCK_HASH)" > $(STAMP); \
 	echo "setup: done"
 
-DEMO_ARGS := $(if $(MINUTES),--minutes $(MINUTES)) $(if $(DATA),--data $(DATA)) $(if $(SPEED),--speed $(SPEED)) $(if $(SEED),--seed $(SEED))
+DEMO_ARGS := $(if $(MINUTES),--minutes $(MINUTES)) $(if $(ORDERS),--orders $(ORDERS)) $(if $(DATA),--data $(DATA)) $(if $(SPEED),--speed $(SPEED)) $(if $(SEED),--seed $(SEED))
 demo: setup
 	@$(BIN)/python cli.py demo $(DEMO_ARGS)
 
@@ -85,6 +86,9 @@ conformance: setup
 
 soak:
 	@$(BIN)/python -m tests.soak $(if $(SEED),--seed $(SEED)) $(if $(VENUE),--venue $(VENUE)) $(if $(RUNS),--runs $(RUNS)) $(if $(FIRST),--first $(FIRST))
+
+fuzz:
+	@$(BIN)/python -m tests.fuzz $(if $(FRAMES),--frames $(FRAMES)) $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only '$(ONLY)')
 
 venues-table:
 	@$(BIN)/python -m tests.acceptance

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from decimal import Decimal, InvalidOperation
 from typing import Final
 
@@ -83,9 +84,11 @@ def sequence(value: object) -> int:
 
 
 def text(value: object, what: str) -> str:
-    """A name that is there. Raises Absurd."""
+    """A name that is there, and can be written again. Raises Absurd."""
     if isinstance(value, str) and value:
-        return value
+        with suppress(UnicodeEncodeError):  # half a surrogate pair, which Python's own JSON lets through
+            value.encode()
+            return value
     raise Absurd(f"{what} is {_shown(value)}")
 
 
@@ -108,7 +111,7 @@ def decimals(step: Decimal) -> int:
 
 def line(value: object) -> str:
     """Anything as one short line for people."""
-    return " ".join(str(value).split())[:MOST_TEXT]
+    return " ".join(str(value).split())[:MOST_TEXT].encode(errors="replace").decode()
 
 
 def past_bar(

@@ -244,7 +244,7 @@ class Connection:
 
     def _is_late(self, head: Head) -> bool:
         """Whether it is the answer to a call of ours that was given up; a second one would be odd."""
-        if head.req_id not in self._given_up:
+        if head.req_id is None or head.req_id not in self._given_up:
             return False
         self._given_up.remove(head.req_id)
         return True

@@ -1,0 +1,1 @@
+"""Mutated frames into every parser of the venues' messages; `make fuzz`."""
