@@ -14,6 +14,7 @@ from decimal import Decimal
 from typing import Any
 
 from acceptance_world import House, Part, Tape, eventually, patiently, place, streaming
+from alpaca_house import AlpacaHouse
 from binance_house import BinanceHouse
 from deriv_house import DerivHouse, DerivOptionsHouse
 
@@ -102,6 +103,19 @@ class BinanceTestnet(AtVenue, BinanceHouse):
     @property
     def credentials(self) -> Credentials:
         return Credentials(key=os.environ["BINANCE_API_KEY"], secret=os.environ["BINANCE_SECRET_KEY"])
+
+
+class AlpacaPaper(AtVenue, AlpacaHouse):
+    """ALPACA_API_KEY and ALPACA_SECRET_KEY of a paper account."""
+
+    title = "alpaca paper"
+    parts = AlpacaHouse.parts - ELSEWHERE
+    api, currency = "stocks", "USD"
+    needed = ("ALPACA_API_KEY", "ALPACA_SECRET_KEY")
+
+    @property
+    def credentials(self) -> Credentials:
+        return Credentials(key=os.environ["ALPACA_API_KEY"], secret=os.environ["ALPACA_SECRET_KEY"])
 
 
 class DerivDemo(AtVenue, DerivOptionsHouse):

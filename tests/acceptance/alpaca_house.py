@@ -52,9 +52,15 @@ class AlpacaHouse(House):
     def quantity(self, instrument: Instrument) -> Decimal:
         return Decimal("0.0031")
 
+    def best(self, symbol: str, side: Side) -> Decimal:
+        """The price at which an order of this side trades first."""
+        market = self.simulator.markets[symbol]
+        price: Decimal = (market.asks if side is Side.BUY else market.bids)[0][0]
+        return price
+
     def far(self, instrument: Instrument, side: Side) -> Decimal:
-        mid = self.simulator.markets[instrument.symbol].mid * (Decimal("1.1") if side is Side.BUY else Decimal("0.9"))
-        return mid // instrument.price_step * instrument.price_step
+        best = self.best(instrument.symbol, side) * (Decimal("1.1") if side is Side.BUY else Decimal("0.9"))
+        return best // instrument.price_step * instrument.price_step
 
     def sellable(self, instrument: Instrument, reports: list[VenueReport]) -> Decimal:
         return filled(reports)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from acceptance_cases import AcceptanceCases
-from account_house import BinanceTestnet, DerivDemo, given
+from account_house import AlpacaPaper, BinanceTestnet, DerivDemo, given
 
 SLOWLY = pytest.mark.timeout(900)
 """Time is the venue's, and so are its limits, which all cases share."""
@@ -18,6 +18,15 @@ if not given(*BinanceTestnet.needed):
         house_type = BinanceTestnet
 
 
+if not given(*AlpacaPaper.needed):
+
+    @SLOWLY
+    class TestAlpacaPaper(AcceptanceCases):
+        """A paper account."""
+
+        house_type = AlpacaPaper
+
+
 if not given(*DerivDemo.needed):
 
     @SLOWLY
@@ -27,8 +36,8 @@ if not given(*DerivDemo.needed):
         house_type = DerivDemo
 
 
-@pytest.mark.parametrize("account", [BinanceTestnet, DerivDemo])
-def test_an_account_is_there(account: type[BinanceTestnet | DerivDemo]) -> None:
+@pytest.mark.parametrize("account", [BinanceTestnet, AlpacaPaper, DerivDemo])
+def test_an_account_is_there(account: type[BinanceTestnet | AlpacaPaper | DerivDemo]) -> None:
     why_not = given(*account.needed)
     if why_not:
         pytest.skip(f"{account.title}: {why_not}")
