@@ -131,3 +131,9 @@ def test_kubernetes_takes_the_files_that_the_configuration_names() -> None:
     [made] = load(PROMETHEUS / "kustomization.yaml")["configMapGenerator"]
     wanted = {"prometheus.yml", "alertmanagers.yml", *(path.name for path in PROMETHEUS.glob("*.rules.yml"))}
     assert set(made["files"]) == wanted
+
+
+def test_the_walk_through_names_every_alert_with_its_gravity() -> None:
+    page = (ROOT / "docs" / "deployment.md").read_text()
+    told = dict(re.findall(r"^\| `(\w+)` \| (critical|warning) \|", page, re.MULTILINE))
+    assert told == {alert["alert"]: alert["labels"]["severity"] for alert in alerts()}
