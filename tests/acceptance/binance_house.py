@@ -39,7 +39,7 @@ class BinanceHouse(House):
     balances_calls = ("account.status", "GET /api/v3/account")
     soaked = ("BTCUSDT", "ETHUSDT")
     streams = ("btcusdt@*", "ethusdt@*")
-    speed = 15.0
+    speed = 50.0
     venue = "binance"
     WRONG = "wrongkey0000wrongkey"
 

@@ -37,7 +37,8 @@ def one(venue: str, seed: int) -> Outcome:
         try:
             return asyncio.run(RUNS[venue](Path(folder), seed).go())
         except Exception as err:
-            return Outcome(seed, venue, differences=[f"{type(err).__name__}: {err}"])
+            why = f" ({err.__cause__})" if err.__cause__ else ""
+            return Outcome(seed, venue, differences=[f"{type(err).__name__}: {err}{why}"])
         finally:
             signal.alarm(0)
 
