@@ -34,7 +34,7 @@ class DerivUnlimited(DerivLimits):
 
 
 class DerivLine:
-    """A socket whose other end answers each call with what lies ready, and pings as it should."""
+    """A socket whose other end answers each call with what lies ready."""
 
     def __init__(self) -> None:
         self.ready = b""
@@ -42,9 +42,7 @@ class DerivLine:
         self._told: asyncio.Queue[bytes] = asyncio.Queue()
 
     async def send(self, message: bytes, text: bool) -> None:
-        asked, frame = json.loads(message), self.ready
-        if "ping" in asked and not frame:  # one of the connection's own
-            frame = b'{"msg_type":"ping","ping":"pong","req_id":%d}' % ANSWER_ID
+        frame, asked = self.ready, json.loads(message)
         await self._told.put(frame.replace(b"%d" % ANSWER_ID, b"%d" % asked["req_id"]))
 
     async def recv(self, decode: bool) -> bytes:
@@ -66,6 +64,8 @@ class Deriv:
         self._codec = codec_for("v3")
         limits = DerivUnlimited(self._codec.quotas)
         self._connection = Connection(self._line, self._codec, limits, feed.on_tick, feed.on_odd)
+        _, keeps_alive = self._connection._tasks
+        keeps_alive.cancel()  # what lies ready is not for its pings
         door_limits = DerivUnlimited(codec_for("options").quotas)
         self._http = Answers()
         self._door = OptionsDoor("http://127.0.0.1:9", Credentials(token="t", app_id="a"), door_limits)
@@ -100,7 +100,6 @@ class Deriv:
             self._line.ready = frame
             call = asyncio.ensure_future(self._connection.call(request, on_push=on_push))
             answered = await within_turns(call)
-            self._line.ready = b""
             self._connection.release(on_push)
             if not answered:
                 return False
