@@ -26,7 +26,10 @@ def _no_overrides(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("_no_overrides")
 def test_the_stack_of_its_own_runs_what_the_example_runs() -> None:
-    assert load_settings(K8S / "overlays" / "dev" / "config.yaml") == load_settings(ROOT / "config.example.yaml")
+    ours = load_settings(K8S / "overlays" / "dev" / "config.yaml").model_dump()
+    example = load_settings(ROOT / "config.example.yaml").model_dump()
+    different = [section for section in example if ours[section] != example[section]]
+    assert not different, f"change these sections of deploy/k8s/overlays/dev/config.yaml as the example: {different}"
 
 
 @pytest.mark.usefixtures("_no_overrides")
@@ -69,6 +72,24 @@ def test_a_service_has_the_environment_the_places_and_the_size_that_compose_give
     for name in ("nats", "timescaledb", "prometheus"):
         (container,) = pod_of(workloads[name])["spec"]["containers"]
         assert container["image"] == _default(compose[name]["image"])
+
+
+@needs_kubectl
+def test_prometheus_gets_every_rule_that_is_written() -> None:
+    (config,) = [
+        m for m in of_kind(render("dev"), "ConfigMap") if m["metadata"]["name"].startswith("prometheus-config")
+    ]
+    folder = ROOT / "deploy" / "prometheus"
+    assert {path.name for path in folder.glob("*.rules.yml")} <= set(config["data"])
+    given = yaml.safe_load(config["data"]["prometheus.yml"])
+    assert given["rule_files"] == ["*.rules.yml"]
+    files = [
+        name for row in given["alerting"]["alertmanagers"] for sd in row["file_sd_configs"] for name in sd["files"]
+    ]
+    assert set(files) <= set(config["data"])
+    (scraped,) = [job for job in given["scrape_configs"] if job["job_name"] == "conclave"]
+    targets = {target for row in scraped["static_configs"] for target in row["targets"]}
+    assert targets == {f"{name}:8080" for name in SERVICES}
 
 
 def _default(image: str) -> str:
