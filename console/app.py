@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -42,16 +42,26 @@ def demo(
     ] = None,
     speed: Annotated[float, typer.Option(min=1.0, help="Data seconds per second, for --data.")] = 1.0,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of the simulated markets.")] = None,
+    orders: Annotated[
+        str | None,
+        typer.Option(
+            help="venue: the simulated venues fill them, over their own protocols; paper: our model does "
+            "(default: venue, with --data paper)."
+        ),
+    ] = None,
     config: Config = None,
 ) -> None:
-    """Run the whole house on this machine, on paper, and say at the end what happened.
+    """Run the whole house on this machine, with simulated money, and say at the end what happened.
 
     Exit code 0 only if every service became and stayed ready, every signal got a recorded verdict and (without --data)
-    an order on the planted symbol went the whole way. Example: conclave demo --minutes 2
+    an order on each planted symbol went the whole way. Example: conclave demo --minutes 2
     """
     from console.demo import DemoOptions, run_demo
 
-    code = run(run_demo(DemoOptions(minutes, data, speed, seed, config)))
+    if orders not in (None, "venue", "paper"):
+        fail(f"--orders must be venue or paper, not {orders}", 2)
+    filled_by: Literal["venue", "paper"] = "paper" if orders == "paper" or (data and not orders) else "venue"
+    code = run(run_demo(DemoOptions(minutes, data, speed, seed, config, filled_by)))
     raise typer.Exit(code)
 
 

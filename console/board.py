@@ -7,6 +7,7 @@ from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import Any
 
+from console.money import Endpoints
 from libs.common.bus import Received
 from libs.core.types import (
     AccountState,
@@ -56,7 +57,8 @@ class SymbolRow:
 class Board:
     """Newest state of everything; `take` is called with each message."""
 
-    def __init__(self) -> None:
+    def __init__(self, endpoints: Endpoints) -> None:
+        self.endpoints = endpoints
         self.symbols: dict[tuple[str, str], SymbolRow] = {}
         self.positions: dict[str, Position] = {}
         self.accounts: dict[str, AccountState] = {}

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from console.board import Board, SymbolRow
+from console.money import money
 from libs.core.types import FeedState, Forecast, Order, OrderState, interval_token
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
@@ -79,7 +80,8 @@ def _header(board: Board, services: Mapping[str, str]) -> RenderableType:
     equity = Text()
     for account in board.accounts.values():
         change = account.equity - account.day_start_equity
-        equity.append(f"{account.account} [{account.mode.value}] ", style="bold")
+        said = money(account.mode, account.venue, board.endpoints)
+        equity.append(f"{account.account} [{said}] ", style="bold")
         equity.append(f"{account.equity:,.2f} {account.currency} ")
         equity.append(f"({change:+,.2f}) ", style="green" if change >= 0 else "red")
         equity.append(f"trades today {account.trades_today}   ", style="dim")

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 from rich.console import Console
@@ -21,18 +21,23 @@ from console.board import FILTERS, Board
 from console.context import DEMO, ROOT, base_var, default_config
 from console.dashboard import dashboard, make_console, plain_line
 from console.datasets import Dataset, inspect
+from console.money import SIMULATED, endpoints_of, mode_title
 from console.recorder import SESSIONS, record_session
 from console.summary import Summary, print_summary, summarise
 from libs.common.bus import NatsBus
 from libs.common.embedded.process import StackError
 from libs.common.embedded.stack import SERVICES, Stack, StackOptions
 from libs.common.logs import configure_logs
-from libs.common.settings import load_settings
+from libs.common.settings import Settings, load_settings
 from libs.research.session import read_session
 
 REFRESH_S = 0.5
 PLAIN_EVERY_S = 5.0
 DRAIN_AFTER_END_S = 2.0
+
+
+Orders = Literal["venue", "paper"]
+"""Who fills the orders: the simulated venues, asked over their own protocols, or our paper model of them."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,7 @@ class DemoOptions:
     speed: float = 1.0
     seed: int | None = None
     config: Path | None = None
+    orders: Orders = "paper"
 
 
 First = Callable[[Stack, NatsBus, asyncio.Event], Awaitable[bool]]
@@ -71,15 +77,19 @@ def quiet_logs(var: Path) -> None:
             root.removeHandler(handler)
 
 
-def demo_config(base: Path, var: Path, dataset: Dataset | None) -> Path:
-    """Write the configuration of this demo: paper, the simulator, and with a data set only what it holds."""
+def demo_config(base: Path, var: Path, dataset: Dataset | None, orders: Orders = "paper") -> Path:
+    """Write the configuration of this demo: the simulator, who fills, and with a data set only what it holds."""
     raw: dict[str, Any] = yaml.safe_load(base.read_text(encoding="utf-8"))
     raw.setdefault("platform", {})["var"] = str(var)
     for venue in raw["data"]["venues"]:
         venue.update(endpoint="simulator", urls={})
-    raw.setdefault("trading", {})["mode"] = "paper"
+    trading = raw.setdefault("trading", {})
+    trading["mode"] = "live" if orders == "venue" else "paper"
     if dataset is not None:
         dataset.narrow(raw)
+    if orders == "venue":  # the ledger keeps only the name: it says whose money this is wherever it is read
+        for account in trading.get("accounts", []):
+            account["id"] = account["id"].removesuffix("-paper") + "-simulated"
     path = var / "config.yaml"
     path.write_text(yaml.safe_dump(raw, sort_keys=False), encoding="utf-8")
     return path
@@ -113,14 +123,23 @@ async def run_demo(options: DemoOptions) -> int:
         console.print(line)
     var = base_var() / DEMO
     fresh_folder(var)
-    config = demo_config(base, var, dataset)
+    config = demo_config(base, var, dataset, options.orders)
     settings = load_settings(config)
+    refuse_other_venues(settings)
     simulator = {"CV_SIM_SPEED": str(options.speed)}
     if options.data:
         simulator["CV_SIM_DATA"] = str(options.data.resolve())
     if options.seed is not None:
         simulator["CV_SIM_SEED"] = str(options.seed)
-    stack = Stack(settings, StackOptions(config, var, ROOT, simulator, ports=settings.platform.http_ports))
+    stack_options = StackOptions(
+        config,
+        var,
+        ROOT,
+        simulator,
+        confirm_live=options.orders == "venue",
+        ports=settings.platform.http_ports,
+    )
+    stack = Stack(settings, stack_options)
     title, ends = _title(options), dataset is not None
     outcome = await run_stack(stack, console, options.minutes, var, title=title, ends=ends)
     console.print()
@@ -132,6 +151,17 @@ async def run_demo(options: DemoOptions) -> int:
     for problem in problems:
         console.print(f"[red]not as it should be:[/red] {problem}")
     return 1 if problems else 0
+
+
+def refuse_other_venues(settings: Settings) -> None:
+    """A demo deals with the simulator alone; VENUE_ENDPOINT in the environment would lead it elsewhere.
+
+    Raises:
+        StackError: a venue is not the simulator.
+    """
+    for venue in settings.data.venues:
+        if venue.endpoint != "simulator":
+            raise StackError(f"a demo trades at the simulator only, not at {venue.endpoint}; unset VENUE_ENDPOINT")
 
 
 async def run_up(config: Path | None, mode: str | None, confirm: bool) -> int:
@@ -153,7 +183,7 @@ async def run_up(config: Path | None, mode: str | None, confirm: bool) -> int:
         {} if any(venue.endpoint == "simulator" for venue in settings.data.venues) else None
     )
     options = StackOptions(path, var, ROOT, simulator, confirm_live=confirm, ports=settings.platform.http_ports)
-    title = f"conclave · {settings.trading.mode}"
+    title = f"conclave · {mode_title(settings)}"
     outcome = await run_stack(Stack(settings, options), console, None, var, title=title, ends=False, record=False)
     print_summary(outcome.summary, console)
     return 0
@@ -190,7 +220,7 @@ async def run_stack(
         cleanup.push_async_callback(stack.stop)
         bus = await NatsBus.connect(stack.nats_url, "console")
         cleanup.push_async_callback(bus.close)
-        board = Board()
+        board = Board(endpoints_of(stack.settings))
         await bus.subscribe(FILTERS, board.take, started_ns)
         watching = asyncio.create_task(stack.watch_readiness())
         deadline = time.monotonic() + minutes * 60 if minutes else None
@@ -198,9 +228,7 @@ async def run_stack(
         if first is None or await first(stack, bus, stop):
             await _show(stack, board, console, stop, deadline, ends, title)
         watching.cancel()
-        first_fill = (
-            f"first paper fill {board.first_fill_at - begun:.1f} s after the command" if board.first_fill_at else ""
-        )
+        first_fill = f"first fill {board.first_fill_at - begun:.1f} s after the command" if board.first_fill_at else ""
         console.print("[dim]draining[/dim]")
         codes = await stack.stop_services()
         problems = _service_problems(stack, codes)
@@ -208,7 +236,7 @@ async def run_stack(
         folder = var.parent / SESSIONS if var.name == DEMO else var / SESSIONS
         session = await record_session(bus, folder, started_ns, facts)
     _, messages = read_session(session)
-    summary = summarise(messages)
+    summary = summarise(messages, endpoints_of(stack.settings))
     if not record:
         session.unlink()
     return Outcome(summary, session, problems, first_fill)
@@ -263,11 +291,15 @@ def _missing(summary: Summary, *, planted_required: bool) -> list[str]:
     problems = []
     if summary.unanswered:
         problems.append(f"{len(summary.unanswered)} signals have no recorded verdict")
-    if planted_required and not summary.planted_filled:
-        problems.append("no order on the planted symbol went the whole way")
+    if planted_required and not summary.planted:
+        problems.append("there is no planted symbol to trade")
+    if planted_required and summary.planted_unfilled:
+        left = ", ".join(f"{symbol} at {venue}" for venue, symbol in sorted(summary.planted_unfilled))
+        problems.append(f"no order on the planted symbol went the whole way: {left}")
     return problems
 
 
 def _title(options: DemoOptions) -> str:
     source = f"{options.data.name} at {options.speed:g}x" if options.data else "simulated markets"
-    return f"conclave demo · paper · {source}"
+    filled = f"orders at the simulated venues, {SIMULATED}" if options.orders == "venue" else "paper"
+    return f"conclave demo · {filled} · {source}"

@@ -15,6 +15,7 @@ from rich.console import Console
 
 from console.context import running_bus, running_var
 from console.dashboard import make_console
+from console.money import Endpoints, money, running_endpoints
 from console.views import ledger, table, utc
 from libs.common import runtime
 from libs.common.bus import Bus
@@ -51,6 +52,7 @@ class Status:
     live: dict[str, dict[str, Any]]
     budgets: list[Spent]
     halts: dict[str, str]
+    endpoints: Endpoints
 
 
 async def run_status(as_json: bool) -> None:
@@ -62,7 +64,10 @@ async def run_status(as_json: bool) -> None:
     facts = {
         "services": {name: {"ready": not reasons, "reasons": reasons} for name, reasons in status.services.items()},
         "feeds": [json.loads(to_json(health)) for health in status.feeds],
-        "accounts": [json.loads(to_json(account)) for account in status.accounts],
+        "accounts": [
+            {**json.loads(to_json(account)), "money": money(account.mode, account.venue, status.endpoints)}
+            for account in status.accounts
+        ],
         "live": status.live,
         "budgets": msgspec.to_builtins(status.budgets),
         "halts": status.halts,
@@ -84,7 +89,7 @@ async def read_status() -> Status:
     budgets = [row for name in SPENDERS if name in urls for row in await asyncio.to_thread(_budgets, name, urls[name])]
     live = await asyncio.to_thread(_live, urls["execute"]) if "execute" in urls else {}
     shown = {key: (value or b"").decode(errors="replace") for key, value in halts.items()}
-    return Status(services, feeds, accounts, live, budgets, shown)
+    return Status(services, feeds, accounts, live, budgets, shown, running_endpoints())
 
 
 async def _newest_feeds(bus: Bus) -> list[FeedHealth]:
@@ -137,16 +142,17 @@ def _show(status: Status, console: Console) -> None:
         counts = (f"{h.gaps}", f"{h.late}", f"{h.rejected}")
         out.add_row(h.venue, h.symbol, h.state.value, f"{h.score:.2f}", f"{h.staleness_s:.1f}", *counts, h.detail)
     console.print(out)
-    out = table("accounts", "account", "mode", "equity", "today", "drawdown", "trades today")
+    out = table("accounts", "account", "money", "equity", "today", "drawdown", "trades today")
     for a in status.accounts:
         drawdown = 1 - a.equity / a.peak_equity if a.peak_equity else 0
         today = f"{a.equity - a.day_start_equity:+,.2f}"
-        out.add_row(
-            a.account, a.mode.value, f"{a.equity:,.2f} {a.currency}", today, f"{drawdown:.2%}", f"{a.trades_today}"
-        )
+        kind = money(a.mode, a.venue, status.endpoints)
+        out.add_row(a.account, kind, f"{a.equity:,.2f} {a.currency}", today, f"{drawdown:.2%}", f"{a.trades_today}")
     console.print(out)
     if status.live:
-        out = table("live accounts", "account", "venue", "private stream", "ledger against venue", "compared")
+        out = table(
+            "accounts at their venues", "account", "venue", "private stream", "ledger against venue", "compared"
+        )
         for account, facts in status.live.items():
             told = (str(facts.get(name, "–")) for name in ("venue", "private_stream", "ledger"))
             out.add_row(account, *told, utc(int(facts.get("compared_at") or 0)))

@@ -12,6 +12,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from console.money import Endpoints, marked
+from console.views import is_execution
 from libs.core.types import (
     AccountState,
     Bar,
@@ -19,6 +21,7 @@ from libs.core.types import (
     Fill,
     Forecast,
     Instrument,
+    Mode,
     Order,
     OrderState,
     Permit,
@@ -28,13 +31,14 @@ from libs.core.types import (
 )
 from libs.research.session import Message
 
-STAGES = ("ingest", "features", "predict", "risk", "execute", "end to end")
+STAGES = ("ingest", "features", "predict", "risk", "execute", "end to end", "order to fill")
 
 
 @dataclass
 class Summary:
     """What one session amounts to. Latencies in milliseconds of the machine clock, by stage."""
 
+    endpoints: Endpoints = field(default_factory=dict)
     ticks: Counter[str] = field(default_factory=Counter)
     bars: Counter[str] = field(default_factory=Counter)
     spoken: Counter[str] = field(default_factory=Counter)
@@ -44,12 +48,13 @@ class Summary:
     approved: int = 0
     orders: dict[str, Order] = field(default_factory=dict)
     fills: list[Fill] = field(default_factory=list)
+    written_off: list[Fill] = field(default_factory=list)
     first_account: dict[str, AccountState] = field(default_factory=dict)
     last_account: dict[str, AccountState] = field(default_factory=dict)
     latency_ms: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     signal_ids: set[str] = field(default_factory=set)
     verdict_ids: set[str] = field(default_factory=set)
-    planted: set[str] = field(default_factory=set)
+    planted: set[tuple[str, str]] = field(default_factory=set)
 
     @property
     def unanswered(self) -> set[str]:
@@ -57,14 +62,14 @@ class Summary:
         return self.signal_ids - self.verdict_ids
 
     @property
-    def planted_filled(self) -> bool:
-        """An order on the planted symbol went the whole way."""
-        return any(fill.symbol in self.planted for fill in self.fills)
+    def planted_unfilled(self) -> set[tuple[str, str]]:
+        """Venue and symbol of what is planted and had no order that went the whole way."""
+        return self.planted - {(fill.venue, fill.symbol) for fill in self.fills}
 
 
-def summarise(messages: Iterable[Message]) -> Summary:
+def summarise(messages: Iterable[Message], endpoints: Endpoints) -> Summary:
     """Read a session once."""
-    summary = Summary()
+    summary = Summary(endpoints)
     times: dict[str, dict[tuple[str, str, int, int], tuple[int, int]]] = defaultdict(dict)
     signals: dict[str, Signal] = {}
     permits: dict[str, Permit] = {}
@@ -106,12 +111,12 @@ def summarise(messages: Iterable[Message]) -> Summary:
                 if event.state is OrderState.PLANNED:
                     planned[event.intent_id] = (event, message.stream_ns)
             case Fill():
-                summary.fills.append(event)
+                (summary.fills if is_execution(event) else summary.written_off).append(event)
             case AccountState():
                 summary.first_account.setdefault(event.account, event)
                 summary.last_account[event.account] = event
             case Instrument() if event.planted:
-                summary.planted.add(event.symbol)
+                summary.planted.add((event.venue, event.symbol))
     _latencies(summary, times, signals, permits, planned)
     return summary
 
@@ -145,6 +150,11 @@ def _latencies(
             add("execute", order.ts_init - permit.ts_init)
             if order.ts_recv:
                 add("end to end", captured - order.ts_recv)
+    filled: set[str] = set()
+    for fill in summary.fills:
+        if fill.mode is Mode.LIVE and fill.intent_id in planned and fill.intent_id not in filled:
+            filled.add(fill.intent_id)
+            add("order to fill", fill.ts_init - planned[fill.intent_id][0].ts_init)
 
 
 def quantile(values: Sequence[float], share: float) -> float:
@@ -168,20 +178,35 @@ def print_summary(summary: Summary, console: Console) -> None:
     table.add_row("verdicts", _counts(summary.verdicts, "none"))
     states = Counter(order.state.value for order in summary.orders.values())
     table.add_row("orders", _counts(states, "none"))
-    by_symbol = Counter(_marked(fill.symbol, summary) for fill in summary.fills)
+    by_symbol = Counter(_planted(fill, summary) for fill in summary.fills)
     table.add_row("fills", _counts(by_symbol, "none"))
+    if summary.written_off:
+        left = "; ".join(f"{fill.symbol} {fill.quantity.normalize():f}" for fill in summary.written_off)
+        table.add_row("written off", f"too little to be sold: {left}")
     for account, last in summary.last_account.items():
         first = summary.first_account[account]
-        costs = sum(
-            (f.fee + f.spread_cost + f.slippage_cost for f in summary.fills if f.account == account), Decimal(0)
-        )
         table.add_row(
-            f"P&L, {account}",
-            f"{last.equity - first.equity:+,.2f} {last.currency} after costs of {costs:,.2f} "
+            f"P&L, {marked(account, last.mode, last.venue, summary.endpoints)}",
+            f"{last.equity - first.equity:+,.2f} {last.currency} {_costs(summary.fills, last)} "
             f"(equity {last.equity:,.2f})",
         )
     console.print(table)
     _print_latency(summary, console)
+
+
+def _costs(fills: Iterable[Fill], account: AccountState) -> str:
+    """What the venue took, or what the paper venue modelled; at a venue spread and slippage lie in the prices."""
+    ours = [fill for fill in fills if fill.account == account.account]
+    if account.mode is Mode.PAPER:
+        modelled = sum((fill.fee + fill.spread_cost + fill.slippage_cost for fill in ours), Decimal(0))
+        return f"after costs of {modelled:,.2f}"
+    in_kind: defaultdict[str, Decimal] = defaultdict(Decimal)
+    for fill in ours:
+        if fill.fee_asset:
+            in_kind[fill.fee_asset] += fill.fee_quantity
+    taken = ", ".join(f"{amount.normalize():f} {asset}" for asset, amount in in_kind.items())
+    fees = sum((fill.fee for fill in ours), Decimal(0))
+    return f"after fees of {fees:,.2f}" + (f", {taken} of them in kind" if taken else "")
 
 
 def _print_latency(summary: Summary, console: Console) -> None:
@@ -200,5 +225,6 @@ def _counts(counts: Counter[str], none: str) -> str:
     return ", ".join(f"{name} {n:,}" for name, n in counts.most_common()) or none
 
 
-def _marked(symbol: str, summary: Summary) -> str:
-    return f"{symbol} (PLANTED)" if symbol in summary.planted and symbol != "PLANTED" else symbol
+def _planted(fill: Fill, summary: Summary) -> str:
+    unsaid = (fill.venue, fill.symbol) in summary.planted and "PLANTED" not in fill.symbol
+    return f"{fill.symbol} (PLANTED)" if unsaid else fill.symbol

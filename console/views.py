@@ -14,6 +14,7 @@ from rich.table import Table
 
 from console.context import CommandError, running_bus
 from console.dashboard import make_console, order_cells
+from console.money import Endpoints, marked, money, running_endpoints
 from libs.common.bus import Bus
 from libs.core.types import (
     Event,
@@ -54,6 +55,7 @@ def table(title: str, *columns: str) -> Table:
 async def run_positions(as_json: bool) -> None:
     """Open positions."""
     async with running_bus() as (bus, _):
+        endpoints = running_endpoints()
         held: list[Position] = [p for p in (await ledger(bus, "position.>", "position_id")).values() if p.is_open]
     if as_json:
         print_json(held)
@@ -62,7 +64,8 @@ async def run_positions(as_json: bool) -> None:
         "open positions", "id", "account", "symbol", "strategy", "side", "quantity", "entry", "stop", "unrealised"
     )
     for p in held:
-        cells = (p.position_id[:8], p.account, p.symbol, p.strategy, p.side.value, f"{p.quantity.normalize():f}")
+        account = marked(p.account, p.mode, p.venue, endpoints)
+        cells = (p.position_id[:8], account, p.symbol, p.strategy, p.side.value, f"{p.quantity.normalize():f}")
         stop = f"{p.stop_price:f}" if p.stop_price is not None else "–"
         out.add_row(*cells, f"{p.entry_price:f}", stop, f"{p.unrealised:+,.2f} {p.currency}")
     make_console().print(out if held else "no open positions")
@@ -85,9 +88,10 @@ async def run_trades(since: str | None, csv: Path | None, as_json: bool) -> None
     """Fills with costs."""
     start = _since(since)
     async with running_bus() as (bus, _):
+        endpoints = running_endpoints()
         fills: list[Fill] = [fill for fill in (await ledger(bus, "fill.>", "id")).values() if fill.ts_event >= start]
     if csv is not None:
-        _write_csv(csv, fills)
+        _write_csv(csv, fills, endpoints)
         make_console().print(f"{len(fills)} trades written to {csv}")
         return
     if as_json:
@@ -96,9 +100,16 @@ async def run_trades(since: str | None, csv: Path | None, as_json: bool) -> None
     out = table("trades", "time", "account", "symbol", "side", "quantity", "price", "costs", "realised", "reason")
     for fill in fills:
         costs = fill.fee + fill.spread_cost + fill.slippage_cost
-        where = (utc(fill.ts_event), fill.account, fill.symbol, fill.side.value, f"{fill.quantity.normalize():f}")
-        out.add_row(*where, f"{fill.price:f}", f"{costs:,.4f}", f"{fill.realised:+,.2f} {fill.currency}", fill.reason)
+        account = marked(fill.account, fill.mode, fill.venue, endpoints)
+        where = (utc(fill.ts_event), account, fill.symbol, fill.side.value, f"{fill.quantity.normalize():f}")
+        price = f"{fill.price:f}" if is_execution(fill) else "written off"
+        out.add_row(*where, price, f"{costs:,.4f}", f"{fill.realised:+,.2f} {fill.currency}", fill.reason)
     make_console().print(out if fills else "no trades")
+
+
+def is_execution(fill: Fill) -> bool:
+    """Whether anything was dealt; what is left of a position and cannot be sold leaves the books at no price."""
+    return fill.price > 0
 
 
 def _since(text: str | None) -> int:
@@ -112,18 +123,32 @@ def _since(text: str | None) -> int:
 
 
 _CSV_FIELDS = (
-    *("time", "account", "mode", "venue", "symbol", "strategy", "side", "action", "quantity", "price", "currency"),
+    *(
+        "time",
+        "money",
+        "account",
+        "mode",
+        "venue",
+        "symbol",
+        "strategy",
+        "side",
+        "action",
+        "quantity",
+        "price",
+        "currency",
+    ),
     *("fee", "spread_cost", "slippage_cost", "realised", "reason", "exploring", "intent_id", "position_id", "id"),
 )
 
 
-def _write_csv(path: Path, fills: Sequence[Fill]) -> None:
+def _write_csv(path: Path, fills: Sequence[Fill], endpoints: Endpoints) -> None:
     try:
         with path.open("w", newline="", encoding="utf-8") as out:
             writer = csv_module.writer(out)
             writer.writerow(_CSV_FIELDS)
             for fill in fills:
-                row = [getattr(fill, name) for name in _CSV_FIELDS[1:]]
-                writer.writerow([utc(fill.ts_event), *(getattr(value, "value", value) for value in row)])
+                row = [getattr(fill, name) for name in _CSV_FIELDS[2:]]
+                known = (utc(fill.ts_event), money(fill.mode, fill.venue, endpoints))
+                writer.writerow([*known, *(getattr(value, "value", value) for value in row)])
     except OSError as err:
         raise CommandError(f"{path} cannot be written: {err.strerror}") from None

@@ -198,6 +198,7 @@ class Stack:
                 "database_url": self.database_url,
                 "config": str(self.options.config.resolve()),
                 "mode": self.settings.trading.mode,
+                "endpoints": {venue.name: venue.endpoint for venue in self.settings.data.venues},
             },
         )
 

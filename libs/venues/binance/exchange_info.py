@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Final
 
 import msgspec
@@ -12,6 +12,9 @@ from libs.venues.base import VenueUnavailable
 from libs.venues.binance import codec
 from libs.venues.binance.codec import ZERO
 from libs.venues.binance.limits import RateLimit
+
+PLANTED: Final = "PLANTED"
+"""The base asset of the simulator's demonstration pair."""
 
 
 class Filter(msgspec.Struct):
@@ -34,6 +37,9 @@ class Filter(msgspec.Struct):
     askMultiplierDown: Decimal = ZERO
     maxNumOrders: int = 0
 
+
+_EXACT: Final = Context(prec=64)
+"""Bears every amount that `codec.amount` lets through, written out."""
 
 NUMBERS: Final = tuple(field.name for field in msgspec.structs.fields(Filter) if field.type is Decimal)
 
@@ -77,11 +83,14 @@ def _decimals(step: Decimal) -> int:
 
 def _plain(value: Decimal) -> Decimal:
     """Without trailing zeros or an exponent: 0.01000000 becomes 0.01 and 9000000 stays."""
-    return value.quantize(Decimal(1).scaleb(-_decimals(value)))
+    return value.quantize(Decimal(1).scaleb(-_decimals(value)), context=_EXACT)
 
 
-def instrument_of(info: SymbolInfo, server_ms: int) -> Instrument:
-    """A spot instrument; data only where spot trading is not allowed or the filters give no steps."""
+def instrument_of(info: SymbolInfo, server_ms: int, *, simulator: bool = False) -> Instrument:
+    """A spot instrument; data only where spot trading is not allowed or the filters give no steps.
+
+    `simulator`: the venue is ours, so a base asset of this name is the planted one; nobody else's is.
+    """
     by_type = {row.filterType: row for row in info.filters}
     price = by_type.get("PRICE_FILTER", Filter("PRICE_FILTER"))
     lot = by_type.get("LOT_SIZE", Filter("LOT_SIZE"))
@@ -89,13 +98,14 @@ def instrument_of(info: SymbolInfo, server_ms: int) -> Instrument:
     tradable = info.isSpotTradingAllowed and price.tickSize > 0 and lot.stepSize > 0
     now: Nanos = server_ms * MILLISECOND
     pair = f"{info.baseAsset}/{info.quoteAsset}"
+    planted = simulator and info.baseAsset == PLANTED
     return Instrument(
         id=stable_id("instrument", "binance", info.symbol, now),
         ts_event=now,
         venue="binance",
         symbol=info.symbol,
         canonical=pair,
-        name=pair,
+        name=f"{pair} wave" if planted else pair,
         kind=InstrumentKind.SPOT if tradable else InstrumentKind.QUOTE_ONLY,
         base=info.baseAsset,
         quote=info.quoteAsset,
@@ -105,5 +115,6 @@ def instrument_of(info: SymbolInfo, server_ms: int) -> Instrument:
         min_qty=_plain(lot.minQty),
         max_qty=_plain(lot.maxQty),
         min_notional=_plain(notional.minNotional),
+        planted=planted,
         is_open=info.status == "TRADING",
     )

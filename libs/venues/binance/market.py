@@ -67,7 +67,8 @@ class BinanceMarketData:
             unknown = [symbol for symbol in symbols if not await self._is_known(symbol)]
             raise VenueRefused(f"Binance does not know {', '.join(unknown)}", err.code) from err
         by_symbol = {row.symbol: row for row in info.symbols}
-        return [instrument_of(by_symbol[symbol], info.serverTime) for symbol in symbols or by_symbol]
+        wanted = symbols or by_symbol
+        return [instrument_of(by_symbol[name], info.serverTime, simulator=self._simulator) for name in wanted]
 
     async def _is_known(self, symbol: str) -> bool:
         try:

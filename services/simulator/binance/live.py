@@ -138,7 +138,7 @@ class LiveSymbol:
 
 
 class LiveFeed:
-    """The modelled venue: BTCUSDT and ETHUSDT, open around the clock."""
+    """The modelled venue: BTCUSDT, ETHUSDT and the planted pair, open around the clock."""
 
     mode = "model"
     finest = "1m"

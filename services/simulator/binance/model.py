@@ -9,6 +9,7 @@ import numpy as np
 
 from services.simulator.binance.draws import Draws, Floats, Ints
 from services.simulator.binance.intervals import DAY_MS, MINUTE_MS
+from services.simulator.binance.planted import SYMBOL, WAVE, Wave
 
 CHUNK_MS: Final = MINUTE_MS
 CHUNKS_A_DAY: Final = DAY_MS // CHUNK_MS
@@ -42,7 +43,8 @@ class Listing:
     """A modelled symbol. Ticks and lots are the integer units of price and quantity.
 
     `tick` and `lot` are in 1e-8, `start_price` in ticks at the anchor, `volatility` per square root of a year,
-    `touch_lots` the mean quantity at the best price, `cell_ticks` the mean distance between deeper levels.
+    `touch_lots` the mean quantity at the best price, `cell_ticks` the mean distance between deeper levels. A `wave`
+    about the start price takes the place of the random walk.
     """
 
     symbol: str
@@ -52,11 +54,13 @@ class Listing:
     volatility: float
     touch_lots: int
     cell_ticks: int
+    wave: Wave | None = None
 
 
 LISTINGS: Final = (
     Listing("BTCUSDT", 10**6, 10**3, 9_500_000, 0.50, 40_000, 60),
     Listing("ETHUSDT", 10**6, 10**4, 320_000, 0.65, 50_000, 3),
+    Listing(SYMBOL, 10**6, 10**5, 10_000, 0.0, 1_000_000, 2, WAVE),
 )
 
 
@@ -139,7 +143,8 @@ class Market:
         jitter = self._quote_times.uniform(quote_at)
         jitter[:, 0] = 0.0  # the chunk opens with a quote, so that every trade has one to meet
         quote_ms = np.floor((np.arange(quotes) + jitter) * (CHUNK_MS / quotes)).astype(np.int64) + chunks * CHUNK_MS
-        mid = np.exp(self._bridge(first, last, quote_at))
+        wave = self.listing.wave
+        mid = np.exp(self._bridge(first, last, quote_at) if wave is None else self._waving(wave, quote_at, quote_ms))
         bid = np.floor(mid).astype(np.int64)
         wide = self._spreads.uniform(quote_at)
         ask = bid + 1 + np.where(wide < _SPREAD_ODDS, wide / _SPREAD_ODDS * self.listing.cell_ticks, 0).astype(np.int64)
@@ -200,6 +205,12 @@ class Market:
     def _chunks_before(self, chunk: int) -> tuple[int, int]:
         thin = min(chunk, self.dense_chunk) - self.listed_chunk
         return thin, max(0, chunk - self.dense_chunk)
+
+    def _waving(self, wave: Wave, quote_at: Ints, quote_ms: Ints) -> Floats:
+        """Return log mid prices of the planted pattern: a function of the time alone, but for the seeded noise."""
+        noise = (self._steps.uniform(quote_at) - 0.5) * (np.sqrt(12.0) * wave.noise)
+        planted: Floats = np.log(self.listing.start_price) + wave.at(quote_ms) + noise
+        return planted
 
     def _bridge(self, first: int, last: int, quote_at: Ints) -> Floats:
         """Return log mid prices at the quotes: a random walk pinned at both ends of each chunk (Brownian bridge)."""

@@ -16,11 +16,26 @@ import pytest
 from demo_commands import Cli, nothing_runs
 
 from libs.common import runtime
-from libs.core.types import Action, Bar, Control, ControlKind, Fill, Permit, Signal, Verdict, decode, encode
+from libs.core.types import (
+    Action,
+    Bar,
+    Control,
+    ControlKind,
+    Fill,
+    Mode,
+    Order,
+    Permit,
+    Reconciliation,
+    Signal,
+    Verdict,
+    decode,
+    encode,
+)
 from libs.research.session import Message, Meta, read_session, write_session
 
 pytestmark = [pytest.mark.xdist_group("stack"), pytest.mark.timeout(300)]
-PLANTED = "PLANTED"
+PLANTED = {"PLANTED", "PLANTEDUSDT"}
+"""What each simulated venue lists so that a demo has something to trade."""
 
 
 @dataclass
@@ -73,13 +88,15 @@ def demo(cli: Cli) -> Demo:
         made.unauthorised = ask(f"{risk}/admin/halt")
         made.unknown_scope = ask(f"{risk}/admin/halt", runtime.admin_token(var))
         running.until(
-            lambda: any(fill["symbol"] == PLANTED for fill in cli.json("trades", "--json")), "a paper fill", 40
+            lambda: {fill["symbol"] for fill in cli.json("trades", "--json")} == PLANTED, "a fill at each venue", 40
         )
         made.answers["halt"] = cli("halt", "--yes", "--reason", "a test halts")
         made.positions = cli.json("positions", "--json")
         made.orders = cli.json("orders", "--json")
         made.trades = cli.var / "trades.csv"
         made.answers["trades"] = cli("trades", "--csv", str(made.trades))
+        for name in ("trades", "positions", "orders"):
+            made.answers[f"shown {name}"] = cli(name)
         made.answers["halted"] = cli("status", "--json")
         made.answers["explain"] = cli("explain", made.orders[-1]["intent_id"])
         made.answers["unasked"] = cli("rearm", "--reason", "nobody answers the question")
@@ -99,18 +116,37 @@ def demo(cli: Cli) -> Demo:
 
 def test_it_ends_by_itself_with_a_summary_and_leaves_nothing_running(demo: Demo) -> None:
     assert demo.code == 0, demo.output
-    for word in ("ticks", "bars", "forecasts", "signals", "verdicts", "fills", "P&L", "end to end", PLANTED):
+    for word in ("ticks", "bars", "forecasts", "signals", "verdicts", "fills", "P&L", "end to end", *PLANTED):
         assert word in demo.output
     assert not demo.left
 
 
-def test_an_order_of_the_planted_symbol_went_the_whole_way(demo: Demo) -> None:
+def test_nothing_that_it_says_of_its_money_reads_as_live(demo: Demo) -> None:
+    assert "simulated money" in demo.output
+    told = (demo.answers[name].stdout for name in ("status", "shown trades", "shown positions", "shown orders"))
+    for text in (demo.output, *told):
+        assert "[live]" not in text
+        assert " live " not in text
+    assert {row["money"] for row in demo.status["accounts"]} == {"simulated money"}
+    assert "[simulated money]" in demo.answers["shown trades"].stdout
+    with demo.trades.open(newline="") as rows:
+        assert {row["money"] for row in csv.DictReader(rows)} == {"simulated money"}
+
+
+def test_an_order_on_each_planted_symbol_went_the_whole_way_to_its_venue(demo: Demo) -> None:
     answered = {verdict.signal_id for verdict in demo.events(Verdict)}
     signals = demo.events(Signal)
     assert signals
     assert {signal.id for signal in signals} <= answered
-    fill = next(fill for fill in demo.events(Fill) if fill.symbol == PLANTED)
-    assert fill.intent_id in {permit.id for permit in demo.events(Permit)}
+    permits = {permit.id for permit in demo.events(Permit)}
+    venue_ids = {order.intent_id: order.venue_order_id for order in demo.events(Order) if order.venue_order_id}
+    for symbol in PLANTED:
+        fill = next(fill for fill in demo.events(Fill) if fill.symbol == symbol)
+        assert fill.intent_id in permits
+        assert fill.mode is Mode.LIVE
+        assert venue_ids[fill.intent_id], "the venue has given it an id of its own"
+    agreed = {event.account for event in demo.events(Reconciliation)}
+    assert agreed == {"deriv-simulated", "binance-simulated"}
 
 
 def test_its_replay_is_equal_event_for_event(demo: Demo, cli: Cli) -> None:
@@ -126,7 +162,7 @@ def test_its_replay_is_equal_event_for_event(demo: Demo, cli: Cli) -> None:
 
 def test_one_altered_bar_makes_the_replay_differ(demo: Demo, cli: Cli) -> None:
     bars = [
-        i for i, m in enumerate(demo.messages) if m.subject.startswith("md.bar.1s.") and m.subject.endswith(PLANTED)
+        i for i, m in enumerate(demo.messages) if m.subject.startswith("md.bar.1s.") and m.subject.endswith(".PLANTED")
     ]
     altered = list(demo.messages)
     at = bars[len(bars) // 2]
@@ -173,20 +209,20 @@ def test_explain_shows_the_chain_of_an_order(demo: Demo, cli: Cli) -> None:
 def test_questions_are_answered_while_it_runs(demo: Demo) -> None:
     assert all(service["ready"] for service in demo.status["services"].values())
     assert set(demo.status["services"]) == {"ingest", "features", "predict", "risk", "execute"}
-    assert {feed["symbol"] for feed in demo.status["feeds"]} >= {"R_100", "1HZ100V", PLANTED, "BTCUSDT", "ETHUSDT"}
-    assert {account["account"] for account in demo.status["accounts"]} == {"deriv-paper", "binance-paper"}
+    assert {feed["symbol"] for feed in demo.status["feeds"]} >= {"R_100", "1HZ100V", "BTCUSDT", "ETHUSDT", *PLANTED}
+    assert {account["account"] for account in demo.status["accounts"]} == {"deriv-simulated", "binance-simulated"}
     assert demo.answers["status"].returncode == 0
     lines = [json.loads(line) for line in demo.answers["tap"].stdout.splitlines()]
     assert len(lines) == 3
     assert all(line["subject"].startswith("md.bar.1s.") for line in lines)
     assert isinstance(demo.positions, list)
-    assert {order["symbol"] for order in demo.orders} == {PLANTED}
+    assert {order["symbol"] for order in demo.orders} == PLANTED
     assert demo.answers["explain"].returncode == 0
     assert "permit" in demo.answers["explain"].stdout
     with demo.trades.open(newline="") as rows:
         trades = list(csv.DictReader(rows))
     assert trades
-    assert {trade["account"] for trade in trades} == {"deriv-paper"}
+    assert {trade["account"] for trade in trades} == {"deriv-simulated", "binance-simulated"}
 
 
 def test_a_halt_stops_entries_until_it_is_lifted_and_leaves_an_audit_row(demo: Demo) -> None:
