@@ -65,7 +65,7 @@ def test_a_service_has_the_environment_the_places_and_the_size_that_compose_give
         assert limits["memory"].replace("Mi", "m").replace("Gi", "g") == there["mem_limit"]
         assert float(limits["cpu"].removesuffix("m")) / (1000 if "m" in limits["cpu"] else 1) == there["cpus"]
         mounted = {mount["mountPath"] for mount in container["volumeMounts"]} | {"/etc/conclave/config.yaml"}
-        places = {volume.split(":")[-2 if volume.endswith(":ro") else -1] for volume in there["volumes"]}
+        places = {_place(volume) for volume in there["volumes"]}
         if name == "execute":  # there the folder of keys is mounted, here the folder of public ones in it
             places = places - {"/var/lib/conclave/keys"} | {"/var/lib/conclave/keys/public"}
         assert places <= mounted
@@ -90,6 +90,11 @@ def test_prometheus_gets_every_rule_that_is_written() -> None:
     (scraped,) = [job for job in given["scrape_configs"] if job["job_name"] == "conclave"]
     targets = {target for row in scraped["static_configs"] for target in row["targets"]}
     assert targets == {f"{name}:8080" for name in SERVICES}
+
+
+def _place(volume: str | dict[str, Any]) -> str:
+    """Where compose mounts it, in either of its two spellings."""
+    return str(volume["target"]) if isinstance(volume, dict) else volume.removesuffix(":ro").rpartition(":")[2]
 
 
 def _default(image: str) -> str:
