@@ -40,7 +40,16 @@ async def question(exchange: Any, priority: Priority = Priority.DATA) -> AsyncIt
         try:
             yield call
         except Exception as err:
+            if isinstance(err, ccxt.InvalidNonce):
+                await _learn_the_time(exchange)
             raise answer_to(exchange, err, call, effect=False) from err
+
+
+async def _learn_the_time(exchange: Any) -> None:
+    """Requests carry the exchange's time: without learning it anew every later one would be refused as well."""
+    if exchange.options.get("adjustForTimeDifference"):
+        with contextlib.suppress(ccxt.BaseError, VenueError):
+            await exchange.load_time_difference()
 
 
 @asynccontextmanager
