@@ -35,16 +35,19 @@ async def open_one(
     return order, reports
 
 
-async def trade_again(house: House, trading: Trading, ledger: Ledger, instrument: Instrument) -> None:
+async def trade_again(
+    house: House, trading: Trading, ledger: Ledger, instrument: Instrument
+) -> tuple[Order, list[VenueReport]]:
     """Orders work again, at the latest when what the venue asked us to wait for is over."""
     end = time.monotonic() + 150.0
-    reports: list[VenueReport] = []
-    while not filled(reports):
+    while True:
         assert time.monotonic() < end, "no order worked any more"
         await asyncio.sleep(2.0)
         order = house.entry(instrument)
         reports = await place(trading, order, instrument)
         ledger.take(order, instrument, reports)
+        if filled(reports):
+            return order, reports
 
 
 async def close_one(
@@ -390,6 +393,20 @@ class ResolverCases:
         ledger.take(order, instrument, found)
         assert house.truth_executed() == 1
         await agree(house, trading, ledger)
+
+    @needs(Part.SIMULATOR)
+    async def test_r06_a_clock_that_jumped_is_learned_anew(self, house: House) -> None:
+        """After the venue's clock jumps back and forth, questions and orders work again without a restart"""
+        trading, instrument = house.trading(), await house.instrument()
+        ledger = await house.ledger(trading)
+        for offset_s in (-15.0, 20.0):
+            house.plan({"fault": "clock_jump", "offset_s": offset_s})
+            entry, reports = await trade_again(house, trading, ledger, instrument)
+            await patiently(trading.balances)
+            house.heal()
+            await agree(house, trading, ledger)
+            await close_one(house, trading, ledger, instrument, entry, reports)
+            await agree(house, trading, ledger)
 
 
 class BudgetCases:
