@@ -194,13 +194,19 @@ class Trading(Protocol):
         """Cancel what of `order` still works at the venue; [] where nothing rests. Raises as `submit`."""
 
     async def resolve(self, order: Order) -> list[VenueReport] | None:
-        """What became of an order whose fate is unknown: [] = proven never placed, None = still unknown."""
+        """What became of an order whose fate is unknown: [] = proven never placed, None = still unknown.
+
+        `order.ts_event` says when it was sent. One that still works at the venue is told as ACKNOWLEDGED.
+        """
 
     async def balance(self) -> tuple[Decimal, str]:
         """Cash of the account, free and locked, and its currency."""
 
     async def balances(self) -> dict[str, Decimal]:
-        """Every asset held, free and locked together, by name; cash among them."""
+        """Every asset held, free and locked together, cash among them.
+
+        By the name that `Instrument.base` has for it: under that name the ledger expects what was bought.
+        """
 
     async def open_positions(self) -> list[VenuePosition]:
         """Every contract held; [] where the account holds assets."""

@@ -9,10 +9,11 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any
 
+import msgspec
 import structlog
 
 from libs.core.stages.execute_control import covers
-from libs.core.stages.execute_state import ExecuteState, market_key
+from libs.core.stages.execute_state import ExecuteState, Working, market_key
 from libs.core.types import Action, Control, ControlKind, Order, OrderState, ReportKind, VenueReport, stable_id
 from libs.venues.base import Holds, Trading, VenueError, VenueRefused, VenueUnavailable, VenueUnresolved
 
@@ -81,7 +82,7 @@ class LiveDesk:
         for working in list(self._state().working.values()):
             order = working.order
             if order.action is Action.ENTER and _works(order) and covers(control.scope, *_scopes(order)):
-                self._spawn(self._take_back(order), f"cancel-{order.intent_id[:8]}")
+                self._spawn(self._take_back(_as_sent(working)), f"cancel-{order.intent_id[:8]}")
 
     async def watch(self) -> None:
         """Ask after every open contract until cancelled: the venue may close one by itself."""
@@ -168,7 +169,7 @@ class LiveDesk:
         if working is None:
             return True
         order = working.order
-        answer = await self._resolved(order)
+        answer = await self._resolved(_as_sent(working))
         if answer is None:
             return False
         if order.state is OrderState.PLANNED and not answer:
@@ -182,7 +183,7 @@ class LiveDesk:
             return True
         if _works(still.order):
             # Nothing of ours rests at a venue.
-            await self._cancel(still.order)
+            await self._cancel(_as_sent(still))
         return False
 
     async def _resolved(self, order: Order) -> list[VenueReport] | None:
@@ -191,10 +192,18 @@ class LiveDesk:
         except VenueError as err:
             log.debug("not resolved yet", intent=order.intent_id, error=str(err))
             return None
+        except Exception:  # one order that the adapter stumbles over must not end the care for all others
+            log.exception("an order could not be asked about", intent=order.intent_id)
+            return None
 
     async def _take_back(self, order: Order) -> None:
         await self._cancel(order)
         self._ask_about(order.intent_id, 0.0)
+
+
+def _as_sent(working: Working) -> Order:
+    """The order dated by its sending: a venue's books are searched around that moment, however late doubt came."""
+    return msgspec.structs.replace(working.order, ts_event=working.sent) if working.sent else working.order
 
 
 def _works(order: Order) -> bool:

@@ -130,6 +130,8 @@ class Desk:
             **changes,
         )
         self.out.append(working.order)
+        if state is OrderState.SENT:
+            working.sent = working.order.ts_event
         if state.is_final:
             self.retire(working)
         return working.order

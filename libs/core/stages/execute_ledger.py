@@ -112,6 +112,8 @@ class LedgerFold:
         if working is None or order.revision < working.order.revision:
             return
         working.order = order
+        if order.state is OrderState.SENT:
+            working.sent = order.ts_event
         if order.state is OrderState.SENT and order.mode is Mode.PAPER:
             self._derive(lambda: self._desk.acknowledge(working))
         elif order.state is OrderState.ACKNOWLEDGED:

@@ -51,6 +51,7 @@ class Working(msgspec.Struct, kw_only=True):
         order: its newest revision.
         expires: data time after which a planned order must not be sent, 0 = never (protective exits).
         ttl: how long its permit was valid, ns; recv: machine clock when the chain that led to it began, 0 = unknown.
+        sent: data time at which it went on its way to the venue, 0 = not yet.
         accepted: data time at which the venue took it; executable_from: earliest stamp of a price that may fill it.
         bar_from: opening time from which a bar may fill it, where the symbol has bars only.
         flatten: reason for which what it opens must be closed again, "" when none.
@@ -62,6 +63,7 @@ class Working(msgspec.Struct, kw_only=True):
     expires: Nanos = 0
     ttl: Nanos = 0
     recv: Nanos = 0
+    sent: Nanos = 0
     accepted: Nanos = 0
     executable_from: Nanos = 0
     bar_from: Nanos = 0

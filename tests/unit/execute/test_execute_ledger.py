@@ -89,6 +89,18 @@ def test_a_live_order_called_filled_without_its_fill_must_be_asked_for() -> None
     assert fold(whole, Mode.LIVE).books["deriv-paper"].holdings["intent-1"].venue_position_id == "5"
 
 
+def test_when_an_order_was_sent_outlives_the_doubt_about_it() -> None:
+    world = w.World(w.config(Mode.LIVE)).open_market()
+    permit = w.permit()
+    world.give(permit)
+    sent = world.last_order()
+    world.give(w.clock(60_000, "deriv"))
+    world.give(VenueReport(id="r", ts_event=w.T0, kind=ReportKind.UNRESOLVED, intent_id="intent-1"))
+    working = fold(ledger_of(world, permit), Mode.LIVE).working["intent-1"]
+    assert (working.order.state, working.sent) == (OrderState.UNRESOLVED, sent.ts_event)
+    assert working.order.ts_event > sent.ts_event
+
+
 def test_books_of_the_other_mode_stay_out_and_its_permits_stay_used() -> None:
     world = w.World().open_market()
     permit, forged = w.permit(), w.permit("forged", signature=b"")

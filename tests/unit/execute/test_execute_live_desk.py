@@ -67,6 +67,7 @@ class Scripted:
 
     def __init__(self) -> None:
         self.asked: list[str] = []
+        self.dated: list[int] = []
         self.submits: list[Answer] = []
         self.resolves: list[Answer] = []
         self.cancels: list[Answer] = []
@@ -95,6 +96,7 @@ class Scripted:
         return list(await self._answer("cancel", self.cancels) or [])
 
     async def resolve(self, order: Order) -> list[VenueReport] | None:
+        self.dated.append(order.ts_event)
         found: list[VenueReport] | None = await self._answer("resolve", self.resolves)
         return found
 
@@ -218,6 +220,26 @@ async def test_doubt_is_asked_about_until_the_venue_knows(shell: Shell, broken: 
     await shell.becomes(S.FILLED)
     assert shell.venue.asked == ["submit", "resolve", "resolve", "resolve"]
     assert S.UNRESOLVED in shell.world.states("in")
+
+
+async def test_the_venue_is_asked_around_the_moment_of_sending_however_late_the_doubt_came(shell: Shell) -> None:
+    shell.venue.hold_back.clear()
+    shell.venue.submits = [VenueUnresolved("no answer")]
+    shell.venue.resolves = [[filled()]]
+    sent = shell.order()
+    shell.world.give(w.clock(60_000, "binance"))
+    shell.venue.hold_back.set()
+    await shell.becomes(S.FILLED)
+    assert shell.venue.dated == [sent.ts_event]
+    doubted = next(order for order in shell.world.of(Order) if order.state is S.UNRESOLVED)
+    assert doubted.ts_event > sent.ts_event
+
+
+async def test_an_adapter_that_stumbles_over_an_order_is_asked_again(shell: Shell) -> None:
+    shell.venue.submits = [VenueUnresolved("no answer")]
+    shell.venue.resolves = [RuntimeError("a bug"), [filled()]]
+    shell.order()
+    await shell.becomes(S.FILLED)
 
 
 async def test_proven_never_placed_ends_an_order(shell: Shell) -> None:
