@@ -185,7 +185,7 @@ class BinanceTrading:
                 return [reports.archived(order.intent_id, order.symbol, order.ts_event)]
             raise
         row = trade_codec.read(trade_codec.order_row, body, "order.status")
-        if row.symbol != order.symbol or row.status in trade_codec.WORKING:
+        if row.symbol != order.symbol:
             return None
         of = reports.subject(order.intent_id, row.symbol, row.orderId)
         executed = codec.amount(row.executedQty)
@@ -194,6 +194,8 @@ class BinanceTrading:
         end = reports.ending(of, row.status, row.expiryReason, row.updateTime)
         if end is not None:
             return [*told, end]
+        if row.status in trade_codec.WORKING:
+            return told
         return [*told, reports.unsent(of, row.updateTime)] if executed < order.quantity else told
 
     async def _never_came(self, order: Order, now: Nanos) -> bool:

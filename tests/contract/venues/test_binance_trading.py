@@ -649,10 +649,11 @@ async def test_trades_that_lag_behind_leave_it_unknown(trading: BinanceTrading, 
     assert await trading.resolve(order())
 
 
-async def test_what_still_works_is_asked_for_again(trading: BinanceTrading, venue: FakeAccount) -> None:
+async def test_what_still_works_is_told_as_taken_and_not_ended(trading: BinanceTrading, venue: FakeAccount) -> None:
     await trading.submit(order(), INSTRUMENT)
     venue.orders["a" * 32]["status"] = "PARTIALLY_FILLED"
-    assert await trading.resolve(order()) is None
+    found = await trading.resolve(order())
+    assert [report.kind for report in found or []] == [ReportKind.ACKNOWLEDGED, ReportKind.FILLED]
     venue.overrides["order.place"] = [
         lambda p: {"status": 200, "result": venue.place(p) | {"status": "NEW", "executedQty": "0", "fills": []}}
     ]
