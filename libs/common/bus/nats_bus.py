@@ -114,6 +114,9 @@ class NatsBus:
         try:
             await ensure_streams(bus._js, replicas)
             await ensure_buckets(bus._js, KV_BUCKETS, replicas)
+        except BusError:
+            await nc.close()
+            raise
         except (NatsError, TimeoutError) as err:
             await nc.close()
             raise BusError(f"bus at {_safe(url)} has no usable JetStream: {err}; start nats-server with -js") from None

@@ -10,6 +10,7 @@ from nats.js.api import DiscardPolicy, KeyValueConfig, PersistMode, RetentionPol
 from nats.js.client import JetStreamContext
 from nats.js.errors import APIError, BucketNotFoundError, NotFoundError
 
+from libs.common.bus.base import BusError
 from libs.core.types.subjects import DURABLE, STREAMS
 
 HOUR_S = 3600.0
@@ -41,6 +42,9 @@ async def ensure_streams(js: JetStreamContext, replicas: int = 1) -> None:
     """Make the streams that are missing, and let those of an older house capture what is new.
 
     What else exists is left as it is: an operator may have changed its limits. `replicas`: as `stream_config`.
+
+    Raises:
+        BusError: one is missing and this user may not make it.
     """
     for name in STREAMS:
         try:
@@ -53,6 +57,11 @@ async def ensure_streams(js: JetStreamContext, replicas: int = 1) -> None:
             except APIError as err:
                 if err.err_code != _STREAM_EXISTS:
                     raise
+            except TimeoutError:  # a server does not answer what a user may not ask
+                raise BusError(
+                    f"stream {name} is not made yet and this user may not make it; "
+                    "run `python -m libs.common.prepare` as the operator first"
+                ) from None
 
 
 async def ensure_buckets(js: JetStreamContext, names: Sequence[str], replicas: int = 1) -> None:

@@ -106,3 +106,12 @@ def _reader(subject: str) -> bytes:
 async def test_a_stranger_is_refused_in_one_line(guarded: GuardedBus) -> None:
     with pytest.raises(BusError, match=r"^bus at nats://\S+ refused the login; check the user and password[^\n]*$"):
         await NatsBus.connect(guarded.url("risk").replace("risk:", "execute:"), "risk", timeout_s=1)
+
+
+async def test_a_service_before_the_preparing_job_says_what_is_missing(guarded: GuardedBus) -> None:
+    async with Voice.of(guarded, "operator") as people:
+        await people.nc.jetstream().delete_stream("MARKET")
+    with pytest.raises(BusError, match=r"^stream MARKET is not made yet [^\n]*libs\.common\.prepare"):
+        await NatsBus.connect(guarded.url("risk"), "risk", timeout_s=1)
+    bus = await NatsBus.connect(guarded.url("operator"), "prepare", timeout_s=5)
+    await bus.close()
