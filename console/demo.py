@@ -141,6 +141,7 @@ async def run_demo(options: DemoOptions) -> int:
     )
     stack = Stack(settings, stack_options)
     title, ends = _title(options), dataset is not None
+    console.print(title)
     outcome = await run_stack(stack, console, options.minutes, var, title=title, ends=ends)
     console.print()
     print_summary(outcome.summary, console)

@@ -23,7 +23,7 @@ def money(mode: Mode, venue: str, endpoints: Endpoints) -> str:
 
 def marked(account: str, mode: Mode, venue: str, endpoints: Endpoints) -> str:
     """The account, and with what it trades unless that is paper."""
-    return account if mode is Mode.PAPER else f"{account} [{money(mode, venue, endpoints)}]"
+    return account if mode is Mode.PAPER else f"{account} ({money(mode, venue, endpoints)})"
 
 
 def mode_title(settings: Settings) -> str:
