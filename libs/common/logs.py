@@ -52,7 +52,8 @@ def configure_logs(service: str, level: str, folder: Path | None, max_mb: int = 
         root.addHandler(handler)
     root.addHandler(LineCounter())
     set_level(level)
-    for noisy in ("uvicorn.access", "nats", "asyncio"):
+    # Those that speak with venues log what they send, tokens and one-time passwords included.
+    for noisy in ("uvicorn.access", "nats", "asyncio", "websockets", "picows", "aiohttp", "urllib3", "ccxt"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import structlog
 
-from libs.common.logs import configure_logs
+from libs.common.logs import configure_logs, set_level
 
 
 @pytest.fixture
@@ -24,6 +24,14 @@ def logs(tmp_path: Path) -> Iterator[Path]:
     root.handlers[:] = handlers
     root.setLevel(level)
     structlog.reset_defaults()
+
+
+def test_what_libraries_send_to_venues_is_not_logged_at_any_level(logs: Path) -> None:
+    set_level("debug")
+    for library in ("websockets.client", "picows", "aiohttp.client", "urllib3.connectionpool", "ccxt"):
+        logging.getLogger(library).debug('> TEXT {"authorize": "hunter2"}')
+    logging.getLogger("ours").debug("told")
+    assert [json.loads(line)["event"] for line in logs.read_text().splitlines()] == ["told"]
 
 
 def test_a_logged_exception_names_its_place_and_no_local_value(logs: Path) -> None:
