@@ -19,6 +19,7 @@ from libs.venues.deriv.answers import CodecError, read_address
 from libs.venues.deriv.codec import Codec, Request
 from libs.venues.deriv.limits import Limits
 from libs.venues.deriv.model import Fault, Head, Tick
+from libs.venues.deriv.refusals import PROOFS
 from libs.venues.errors import VenueError, VenueRefused, VenueUnavailable
 from libs.venues.pace import is_loopback
 
@@ -33,9 +34,6 @@ MAX_FRAME: Final = 4 * 1024 * 1024
 
 UNKNOWN_OUTCOME: Final = frozenset({"WrongResponse", "CallError", "InternalServerError", "UnknownError"})
 """Codes with which the venue admits that it does not know what became of the request."""
-
-EFFECTS: Final = frozenset({"buy", "sell"})
-"""Calls that must not reach the venue any more once their answer is given up."""
 
 LOGGED_OUT: Final = frozenset({"AuthorizationRequired", "InvalidToken"})
 """Codes of a session that has ended; the request had no effect."""
@@ -158,7 +156,8 @@ class Connection:
                 frame = await waiting.answer
             return request.read(frame)
         except TimeoutError as err:
-            if request.name in EFFECTS:
+            if request.name in PROOFS:
+                # It must not reach the venue any more.
                 self.abandon(f"no answer to {request.name}")
             self._doubt.set()
             raise NoAnswer(f"Deriv gave no answer within {ANSWER_S:g} s to {request.name}") from err
@@ -229,7 +228,7 @@ class Connection:
                 self._limits.refused(waiting.request.bucket)
             if head.req_id is not None:
                 self._streams.pop(head.req_id, None)
-            waiting.answer.set_exception(_failure(head.error))
+            waiting.answer.set_exception(_failure(waiting.request.name, head.error))
             return
         if waiting.on_push is not None and head.subscription is not None:
             self._streams[head.subscription.id] = waiting.on_push
@@ -282,13 +281,13 @@ def _stream_keys(head: Head) -> list[str | int]:
     return keys if head.req_id is None else [*keys, head.req_id]
 
 
-def _failure(fault: Fault) -> Exception:
+def _failure(call: str, fault: Fault) -> Exception:
     code = f"{fault.code}/{fault.subcode}" if fault.subcode else fault.code
     text = f"{' '.join((fault.message or 'refused').split())[:300]} ({code})"
     if fault.code == "RateLimit":
         return VenueUnavailable(text)
-    if fault.code in UNKNOWN_OUTCOME:
-        return NoAnswer(text)
     if fault.code in LOGGED_OUT:
         return LoggedOut(text, fault.code)
+    if fault.code in UNKNOWN_OUTCOME or (call in PROOFS and fault.code not in PROOFS[call]):
+        return NoAnswer(text)
     return VenueRefused(text, fault.code)

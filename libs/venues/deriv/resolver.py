@@ -15,7 +15,7 @@ from libs.venues.deriv.contracts import Product, Purchase
 from libs.venues.deriv.memory import Memory
 from libs.venues.deriv.model import Booking
 from libs.venues.deriv.watch import ContractWatch
-from libs.venues.errors import VenueRefused
+from libs.venues.errors import VenueRefused, VenueUnavailable
 
 SETTLE_S: Final = 10.0
 """Venue seconds after which a buy that the books do not show never happened."""
@@ -62,8 +62,8 @@ class Resolver:
             page = await self._client.call(request, priority=Priority.EXIT)
             found += page
             if len(page) < STATEMENT_PAGE:
-                break
-        return found
+                return found
+        raise VenueUnavailable(f"more than {len(found)} transactions since the order: what is not read proves nothing")
 
     async def _elsewhere(self, order: Order, sent: int, contract_type: str, taken: set[int]) -> list[Purchase]:
         """What neither portfolio nor statement show (yet): contracts that ended, and purchases told by the stream."""

@@ -109,9 +109,10 @@ class DerivTrading:
 
     async def _propose(self, ask: Ask, order: Order) -> Proposal:
         proposal = await self._client.call(self._client.codec.proposal(ask))
-        if proposal.ask_price > order.quantity:
-            text = f"asked {proposal.ask_price}, more than the stake of {order.quantity}"
-            raise VenueRefused(text, "AskAboveStake")
+        if proposal.ask_price != order.quantity:
+            # A purchase whose answer is lost is known in the books by its price.
+            text = f"asked {proposal.ask_price} instead of the stake of {order.quantity}"
+            raise VenueRefused(text, "AskIsNotStake")
         if not ask.multiplier and proposal.payout <= proposal.ask_price:
             raise VenueRefused(f"pays {proposal.payout} for {proposal.ask_price}, which is no return", "NoReturn")
         if not contracts.is_within_limit(proposal.spot, order):

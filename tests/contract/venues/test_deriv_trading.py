@@ -131,12 +131,43 @@ async def test_a_buy_cut_off_is_unresolved_and_not_repeated(desk: Desk, trading:
     assert desk.count("buy") == 1
 
 
-@pytest.mark.parametrize("code", ["InternalServerError", "WrongResponse"])
+@pytest.mark.parametrize("code", ["InternalServerError", "WrongResponse", "SomethingNew"])
 async def test_an_answer_that_does_not_know_is_unresolved(desk: Desk, trading: Trading, code: str) -> None:
     desk.buy_refusals = [code]
     with pytest.raises(VenueUnresolved):
         await trading.submit(order(), INSTRUMENT)
     assert desk.count("buy") == 1
+
+
+async def test_a_sale_refused_with_a_code_that_nobody_knows_is_unresolved(desk: Desk, trading: Trading) -> None:
+    await trading.submit(order(), INSTRUMENT)
+    desk.sell_refusals = ["SomethingNew"]
+    with pytest.raises(VenueUnresolved):
+        await trading.close(order(Side.SELL, intent="exit-1", action=Action.EXIT), "700", INSTRUMENT)
+    assert desk.count("sell") == 1
+
+
+@pytest.mark.parametrize("ask", [9.99, 10.01])
+async def test_what_would_not_be_found_by_its_stake_is_not_bought(desk: Desk, trading: Trading, ask: float) -> None:
+    honest = desk.venue.answers["proposal"]
+
+    def other(request: dict[str, Any]) -> dict[str, Any]:
+        answer: dict[str, Any] = honest(request)
+        answer["proposal"]["ask_price"] = ask
+        return answer
+
+    desk.venue.answers["proposal"] = other
+    with pytest.raises(VenueRefused, match="instead of the stake"):
+        await trading.submit(order(), INSTRUMENT)
+    assert desk.count("buy") == 0
+
+
+async def test_books_too_long_to_be_read_to_their_end_prove_nothing(
+    desk: Desk, trading: Trading, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resolver, "QUIET_S", 0.0)
+    monkeypatch.setattr(resolver, "STATEMENT_PAGE", 0)
+    assert await trading.resolve(order(sent_s=time.time() - 30)) is None
 
 
 async def test_a_rate_limit_is_no_refusal(desk: Desk, trading: Trading) -> None:
