@@ -84,8 +84,11 @@ class Voice:
 
 
 @contextlib.contextmanager
-def from_wheel(folder: Path) -> Iterator[GuardedBus]:
-    """The embedded server on the configuration of the containers; only places and ports differ."""
+def from_wheel(folder: Path, prepare: bool = True) -> Iterator[GuardedBus]:
+    """The embedded server on the configuration of the containers; only places and ports differ.
+
+    `prepare`: its streams are there, as after the preparing job.
+    """
     secrets = folder / "secrets"
     provision(secrets, own=False)
     port = free_port()
@@ -109,7 +112,8 @@ def from_wheel(folder: Path) -> Iterator[GuardedBus]:
             assert process.poll() is None, log.read_text()
             assert time.monotonic() < deadline, "nats-server does not answer"
             time.sleep(0.02)
-        yield _prepared(GuardedBus(secrets, port))
+        bus = GuardedBus(secrets, port)
+        yield _prepared(bus) if prepare else bus
     finally:
         process.terminate()
         process.wait(timeout=10)

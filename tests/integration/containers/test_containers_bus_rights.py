@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
-from containers_bus import GuardedBus, Voice
+from containers_bus import GuardedBus, Voice, from_wheel
 
 from libs.common.bus import BusError, NatsBus
 from libs.common.provision import OPERATOR, SERVICES
@@ -108,10 +109,9 @@ async def test_a_stranger_is_refused_in_one_line(guarded: GuardedBus) -> None:
         await NatsBus.connect(guarded.url("risk").replace("risk:", "execute:"), "risk", timeout_s=1)
 
 
-async def test_a_service_before_the_preparing_job_says_what_is_missing(guarded: GuardedBus) -> None:
-    async with Voice.of(guarded, "operator") as people:
-        await people.nc.jetstream().delete_stream("MARKET")
-    with pytest.raises(BusError, match=r"^stream MARKET is not made yet [^\n]*libs\.common\.prepare"):
-        await NatsBus.connect(guarded.url("risk"), "risk", timeout_s=1)
-    bus = await NatsBus.connect(guarded.url("operator"), "prepare", timeout_s=5)
-    await bus.close()
+async def test_a_service_before_the_preparing_job_says_what_is_missing(tmp_path: Path) -> None:
+    with from_wheel(tmp_path, prepare=False) as bus:
+        with pytest.raises(BusError, match=r"^stream MARKET is not made yet [^\n]*libs\.common\.prepare"):
+            await NatsBus.connect(bus.url("risk"), "risk", timeout_s=1)
+        await (await NatsBus.connect(bus.url("operator"), "prepare", timeout_s=5)).close()
+        await (await NatsBus.connect(bus.url("risk"), "risk", timeout_s=1)).close()
