@@ -181,8 +181,7 @@ def print_summary(summary: Summary, console: Console) -> None:
     by_symbol = Counter(_planted(fill, summary) for fill in summary.fills)
     table.add_row("fills", _counts(by_symbol, "none"))
     if summary.written_off:
-        left = "; ".join(f"{fill.symbol} {fill.quantity.normalize():f}" for fill in summary.written_off)
-        table.add_row("written off", f"too little to be sold: {left}")
+        table.add_row("written off", f"too little to be sold: {_written_off(summary.written_off)}")
     for account, last in summary.last_account.items():
         first = summary.first_account[account]
         table.add_row(
@@ -192,6 +191,13 @@ def print_summary(summary: Summary, console: Console) -> None:
         )
     console.print(table)
     _print_latency(summary, console)
+
+
+def _written_off(remains: Iterable[Fill]) -> str:
+    left: defaultdict[str, Decimal] = defaultdict(Decimal)
+    for fill in remains:
+        left[fill.symbol] += fill.quantity
+    return ", ".join(f"{symbol} {quantity.normalize():f}" for symbol, quantity in left.items())
 
 
 def _costs(fills: Iterable[Fill], account: AccountState) -> str:
