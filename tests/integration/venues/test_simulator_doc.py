@@ -16,7 +16,9 @@ import pytest
 import yaml
 
 from libs.common.embedded.ports import free_port
+from services.simulator.binance.server import JOURNAL_FILE as BINANCE_JOURNAL
 from services.simulator.deriv.dispatch import V3
+from services.simulator.deriv.options.kept import JOURNAL_FILE as DERIV_JOURNAL
 from services.simulator.deriv.symbols import SYMBOLS
 from services.simulator.faults.plan import FaultKind, plan_of
 from services.simulator.settings import ENVIRONMENT_PREFIX, SimulatorOptions
@@ -126,9 +128,10 @@ def test_the_plan_of_the_page_has_one_rule_of_each_kind() -> None:
     assert sorted(rule.fault for rule in plan.rules) == sorted(FaultKind)
 
 
-def test_every_option_is_on_the_page() -> None:
+def test_options_and_files_are_on_the_page() -> None:
     for field in SimulatorOptions.model_fields:
         assert f"`{ENVIRONMENT_PREFIX}{field.upper()}`" in DOC, field
+    assert f"(`{DERIV_JOURNAL}`, `{BINANCE_JOURNAL}`)" in DOC
 
 
 def test_calls_and_symbols_are_as_many_as_it_says() -> None:
