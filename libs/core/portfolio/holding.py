@@ -76,6 +76,12 @@ class Holding(msgspec.Struct, kw_only=True):
             return multipliers.gross(self.side, part, self.multiplier, self.entry_price, price, fee, self.currency)
         return spot.gross(self.side, part, self.cost_part(part), price)
 
+    def stop_out(self, price_step: Decimal) -> Decimal:
+        """Price at which the venue closes a MULTIPLIER by itself, because its stake is lost."""
+        return multipliers.stop_out(
+            self.side, self.quantity, self.multiplier, self.entry_price, self.fee_open, price_step
+        )
+
     def fee_part(self, quantity: Decimal) -> Decimal:
         """Commission inside `quantity` of the stake."""
         if quantity == self.quantity:

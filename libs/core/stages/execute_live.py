@@ -6,7 +6,6 @@ from decimal import Decimal
 
 import msgspec
 
-from libs.core.fills import multiplier as multipliers
 from libs.core.portfolio.accounting import AccountBook
 from libs.core.portfolio.holding import Holding
 from libs.core.stages import execute_market as market
@@ -236,25 +235,13 @@ def _closed(desk: Desk, report: VenueReport) -> None:
                 reason = f"closed by the venue: {report.detail or 'stop-out or expiry'}"
                 under_way = desk.exit_position(book, holding, "closed", reason, (report.id,))
             if under_way is not None:
-                price = report.price if report.price is not None else _stopped_at(desk, holding)
+                price = report.price if report.price is not None else _stopped_at(desk, book, holding)
                 desk.book(under_way, _closing_fill(desk, under_way, report, book, holding, price))
             return
 
 
-def _stopped_at(desk: Desk, holding: Holding) -> Decimal:
-    view = desk.view(holding_venue(desk, holding), holding.symbol)
+def _stopped_at(desk: Desk, book: AccountBook, holding: Holding) -> Decimal:
+    view = desk.view(book.venue, holding.symbol)
     if holding.multiplier and view.instrument is not None:
-        return multipliers.stop_out(
-            holding.side,
-            holding.quantity,
-            holding.multiplier,
-            holding.entry_price,
-            holding.fee_open,
-            view.instrument.price_step,
-        )
+        return holding.stop_out(view.instrument.price_step)
     return holding.entry_price
-
-
-def holding_venue(desk: Desk, holding: Holding) -> str:
-    """The venue of the account that holds it."""
-    return next(book.venue for book in desk.state.books.values() if holding.position_id in book.holdings)

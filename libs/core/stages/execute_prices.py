@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from libs.core.fills import multiplier as multipliers
 from libs.core.fills.models import assumed_touch
 from libs.core.fills.triggers import Trigger, on_bar, on_price
 from libs.core.portfolio.accounting import AccountBook
@@ -84,14 +83,7 @@ def _stop_out(book: AccountBook, holding: Holding, view: MarketView) -> Decimal 
     """Level at which the paper venue stops a contract out; a live venue does that by itself."""
     if not holding.multiplier or book.mode is not Mode.PAPER or view.instrument is None:
         return None
-    return multipliers.stop_out(
-        holding.side,
-        holding.quantity,
-        holding.multiplier,
-        holding.entry_price,
-        holding.fee_open,
-        view.instrument.price_step,
-    )
+    return holding.stop_out(view.instrument.price_step)
 
 
 def _exit(desk: Desk, book: AccountBook, holding: Holding, trigger: Trigger, cause: str) -> None:
