@@ -1,11 +1,15 @@
-"""How often to knock: back-off with jitter after failures, and a pace that respects a venue's request limits."""
+"""How often to knock: back-off with jitter after failures, a pace within a venue's limits; jobs that end together."""
 
 from __future__ import annotations
 
 import asyncio
 import random
 from collections import deque
+from collections.abc import Coroutine
+from typing import TypeVar
 from urllib.parse import urlsplit
+
+T = TypeVar("T")
 
 
 class Backoff:
@@ -47,6 +51,21 @@ class Pace:
                     await asyncio.sleep(wait)
                 self._taken.popleft()
             self._taken.append(now())
+
+
+async def together(*jobs: Coroutine[object, object, T]) -> T:
+    """Run `jobs` until the first of them ends, and end the others: none dies unseen while the rest goes on.
+
+    Returns what that one returned, or raises what it raised.
+    """
+    tasks = [asyncio.create_task(job) for job in jobs]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        return next(task for task in tasks if task in done).result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def is_loopback(url: str) -> bool:

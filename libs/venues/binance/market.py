@@ -18,7 +18,7 @@ from libs.venues.binance.rest import BinanceRest
 from libs.venues.binance.signing import signer_of
 from libs.venues.budget import Budget, Priority
 from libs.venues.credentials import Credentials
-from libs.venues.pace import Backoff
+from libs.venues.pace import Backoff, together
 
 CLOCK_S: Final = 10.0
 RENEW_S: Final = 23 * 3600.0
@@ -99,13 +99,10 @@ class BinanceMarketData:
         feed = MarketFeed(symbols, self._intervals, self._simulator, sink, self._rest)
         if len(feed.streams) > MOST_STREAMS:
             raise VenueRefused(f"{len(feed.streams)} streams are more than the {MOST_STREAMS} of one connection")
-        clock = None if self._simulator else asyncio.create_task(self._keep_clock(feed))
+        clock = [] if self._simulator else [self._keep_clock(feed)]
         try:
-            await self._stay_connected(feed)
+            await together(self._stay_connected(feed), *clock)
         finally:
-            if clock is not None:
-                clock.cancel()
-                await asyncio.gather(clock, return_exceptions=True)
             await feed.aclose()
 
     async def _stay_connected(self, feed: MarketFeed) -> None:

@@ -17,7 +17,7 @@ from libs.venues.binance.codec import ZERO, Absurd
 from libs.venues.binance.reports import Execution, Subject
 from libs.venues.binance.session import Session
 from libs.venues.binance.trade_codec import ExecutionReport
-from libs.venues.pace import Backoff
+from libs.venues.pace import Backoff, together
 
 RENEW_S: Final = 23 * 3600.0
 """The venue cuts a connection at 24 h; it is replaced before that."""
@@ -81,21 +81,11 @@ class UserStream:
         """Stay subscribed and tell `sink` everything until cancelled. Raises VenueRefused when the key is no good."""
         self._listening = True
         self._filled.clear()
-        tasks = [
-            asyncio.create_task(self._stay_subscribed(session)),
-            asyncio.create_task(self._tell(sink)),
-            asyncio.create_task(session.keep_clock()),
-        ]
         try:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
+            await together(self._stay_subscribed(session), self._tell(sink), session.keep_clock())
         finally:
             self._listening = False
             self._waiting.clear()
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _stay_subscribed(self, session: Session) -> None:
         backoff, loop = Backoff(self._rng), asyncio.get_running_loop()

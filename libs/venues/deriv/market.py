@@ -21,7 +21,7 @@ from libs.venues.deriv.history import GRANULARITIES, PAGE, candle_bars, tick_bar
 from libs.venues.deriv.instruments import instrument_of
 from libs.venues.deriv.model import Listing, Offer, Site
 from libs.venues.deriv.offers import offering_of, question
-from libs.venues.pace import Backoff
+from libs.venues.pace import Backoff, together
 
 HELD_S: Final = 10.0
 """A connection that lived this long held; shorter lives keep lengthening the back-off."""
@@ -128,17 +128,17 @@ class DerivMarketData:
         await feed.subscribe(connection, codec)
         if lost:
             feed.sink.status("*", "reconnect", f"after: {lost}")
-        tasks = [
-            asyncio.create_task(feed.keep_clock(connection, codec)),
-            asyncio.create_task(feed.keep_hours(connection, codec)),
-            asyncio.create_task(self._client.follow_site(connection, partial(self._heard, feed.sink))),
-        ]
-        try:
-            return await asyncio.shield(connection.ended)
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+        await together(
+            _end_of(connection),
+            feed.keep_clock(connection, codec),
+            feed.keep_hours(connection, codec),
+            self._follow_site(connection, feed.sink),
+        )
+        return connection.ended.result()
+
+    async def _follow_site(self, connection: Connection, sink: FeedSink) -> None:
+        await self._client.follow_site(connection, partial(self._heard, sink))
+        await _end_of(connection)
 
     def _heard(self, sink: FeedSink, site: Site) -> None:
         """What the venue says of itself: told when it is not up, and, once, when it wants us to move."""
@@ -174,3 +174,7 @@ class DerivMarketData:
 
     async def aclose(self) -> None:
         await self._client.aclose()
+
+
+async def _end_of(connection: Connection) -> None:
+    await asyncio.wait([connection.ended])

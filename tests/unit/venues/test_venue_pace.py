@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from libs.venues.pace import Backoff, Pace, is_loopback
+from libs.venues.pace import Backoff, Pace, is_loopback, together
 
 
 @given(seed=st.integers(), failures=st.integers(1, 60))
@@ -63,3 +63,29 @@ async def test_a_pace_below_its_limit_does_not_wait() -> None:
 )
 def test_loopback_is_recognised(url: str, loopback: bool) -> None:
     assert is_loopback(url) is loopback
+
+
+async def test_jobs_that_belong_together_end_with_the_first_and_none_dies_unseen() -> None:
+    ended: list[str] = []
+
+    async def lasting(name: str) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append(name)
+
+    async def failing() -> None:
+        await asyncio.sleep(0)
+        raise RuntimeError("a bug")
+
+    with pytest.raises(RuntimeError, match="a bug"):
+        await together(lasting("feed"), failing(), lasting("clock"))
+    assert ended == ["feed", "clock"]
+
+    whole = asyncio.create_task(together(lasting("again")))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    whole.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await whole
+    assert ended == ["feed", "clock", "again"]
