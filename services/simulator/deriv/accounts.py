@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import errno
-import os
-from collections.abc import Iterator
 from decimal import Decimal
-from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -16,6 +12,7 @@ from services.simulator.deriv.errors import ApiError
 from services.simulator.deriv.kinds import make_contract
 from services.simulator.deriv.market import Market
 from services.simulator.deriv.terms import Terms
+from services.simulator.journal import Journal
 
 CURRENCY: Final = "USD"
 OPENING_BALANCE: Final = Decimal("10000.00")
@@ -79,49 +76,6 @@ class Transaction(msgspec.Struct, frozen=True, kw_only=True):
     reference_id: int | None = None
 
 
-class Journal:
-    """Append-only JSON lines; an event is handed to the operating system before its answer is sent."""
-
-    def __init__(self, path: Path | None) -> None:
-        self._path = path
-        self._file: int | None = None
-        self._encoder = msgspec.json.Encoder()
-
-    def replay(self) -> Iterator[Event]:
-        """Yield the events written so far and open the journal; a line torn by a kill is cut off.
-
-        Raises OSError when it cannot be opened, msgspec.DecodeError when a whole line is damaged.
-        """
-        if self._path is None:
-            return
-        decoder = msgspec.json.Decoder(Event)
-        self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
-        kept = 0
-        with self._path.open("rb") as lines:
-            for line in lines:
-                if not line.endswith(b"\n"):
-                    break
-                kept += len(line)
-                yield decoder.decode(line)
-        os.ftruncate(self._file, kept)
-
-    def append(self, event: Event) -> None:
-        """Write one event in a single call. Raises OSError; the caller must then not act on it."""
-        if self._file is None:
-            return
-        line = self._encoder.encode(event) + b"\n"
-        written = os.write(self._file, line)
-        if written < len(line):
-            os.ftruncate(self._file, os.fstat(self._file).st_size - written)
-            raise OSError(errno.ENOSPC, "the journal could not be written whole", str(self._path))
-
-    def close(self) -> None:
-        """Close the file; safe to call twice."""
-        if self._file is not None:
-            os.close(self._file)
-            self._file = None
-
-
 class Ids:
     """Hands out the ids of contracts and transactions; accounts of one venue share it, so that none is used twice."""
 
@@ -138,7 +92,7 @@ class Ids:
 class Account:
     """One account in USD."""
 
-    def __init__(self, loginid: str, market: Market, journal: Journal, ids: Ids | None = None) -> None:
+    def __init__(self, loginid: str, market: Market, journal: Journal[Event], ids: Ids | None = None) -> None:
         """Rebuild the account from its journal; contracts still open continue on the same price path."""
         self.loginid = loginid
         self.balance = OPENING_BALANCE

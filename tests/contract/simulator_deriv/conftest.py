@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 from services.simulator.clock import NANOSECONDS, ReplayClock
-from services.simulator.deriv.accounts import Account, Journal
+from services.simulator.deriv.accounts import Account, Event
 from services.simulator.deriv.dispatch import handle
 from services.simulator.deriv.market import Market
 from services.simulator.deriv.session import Session
 from services.simulator.deriv.venue import Venue
+from services.simulator.journal import Journal
 from services.simulator.record import Record
 
 ANCHOR = 1_795_000_000
@@ -54,7 +55,7 @@ class Desk:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.clock = ReplayClock(ANCHOR * NANOSECONDS)
-        self._journal: Journal | None = None
+        self._journal: Journal[Event] | None = None
         self.record: Record
         self.venue: Venue
         self.restart()
@@ -65,7 +66,7 @@ class Desk:
         market = Market(7, ANCHOR)
         market.advance(self.clock.now_ns() // NANOSECONDS)
         self.record = Record(self.folder / "record.jsonl")
-        self._journal = Journal(self.folder / "journal.jsonl")
+        self._journal = Journal(self.folder / "journal.jsonl", Event)
         self.venue = Venue(market, Account("VRTC1859315", market, self._journal), self.record, self.clock, TOKEN)
 
     def client(self) -> Client:

@@ -16,13 +16,14 @@ from services.simulator.binance.exchange.api import ApiError, EventSink
 from services.simulator.binance.exchange.core import Core
 from services.simulator.binance.exchange.counts import Counts
 from services.simulator.binance.exchange.filters import Rules
-from services.simulator.binance.exchange.journal import Journal, Line
+from services.simulator.binance.exchange.journal import Line
 from services.simulator.binance.exchange.outbox import Outbox
 from services.simulator.binance.exchange.queries import Queries
 from services.simulator.binance.exchange.step import Step
 from services.simulator.binance.exchange_info import RATE_LIMITS, filters_of
 from services.simulator.binance.feed import NS_PER_MS, VENUE, Feed
 from services.simulator.faults.base import Faults, NoFaults
+from services.simulator.journal import Journal
 from services.simulator.record import Record
 
 TRADING: Final = "TRADING"
@@ -57,8 +58,8 @@ class Running:
         self._outbox = Outbox(faults)
         self._core.listened = self._outbox.listened
         self._queries = Queries(self._core)
-        self._journal = Journal(journal)
-        for line in self._journal.open():
+        self._journal: Journal[Line] = Journal(journal, Line)
+        for line in self._journal.replay():
             self._core.state.apply(line, self._core.terms)
             self._put_on_record(line)
         self._resume()

@@ -7,9 +7,10 @@ from typing import Final
 
 import msgspec
 
-from services.simulator.deriv.accounts import Account, Ids, Journal
+from services.simulator.deriv.accounts import Account, Event, Ids
 from services.simulator.deriv.market import Market
 from services.simulator.deriv.options.accounts import real_id
+from services.simulator.journal import Journal
 from services.simulator.state import SimulatorStateError
 
 JOURNAL_FILE: Final = "deriv-journal.jsonl"
@@ -25,7 +26,7 @@ class Accounts:
         self._market = market
         self._folder = state_dir
         self._ids = Ids()
-        self._journals: list[Journal] = []
+        self._journals: list[Journal[Event]] = []
         self.demo = self._load(loginid, JOURNAL_FILE)
         opened_before = state_dir is not None and (state_dir / REAL_JOURNAL_FILE).exists()
         self.real: Account | None = self._load(real_id(loginid), REAL_JOURNAL_FILE) if opened_before else None
@@ -41,7 +42,7 @@ class Accounts:
             journal.close()
 
     def _load(self, loginid: str, file: str) -> Account:
-        journal = Journal(self._folder / file if self._folder else None)
+        journal: Journal[Event] = Journal(self._folder / file if self._folder else None, Event)
         self._journals.append(journal)
         try:
             return Account(loginid, self._market, journal, self._ids)
