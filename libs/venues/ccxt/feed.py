@@ -119,6 +119,8 @@ class Feed:
     def _tell_print(self, symbol: str, row: Any, recv_ns: Nanos) -> None:
         try:
             trade = trade_of(row)
+            if self._last[symbol] and not trade.seq:
+                raise Absurd("a print without its number, where all others had one")
         except Absurd as err:
             self.sink.reject(symbol, line(row).encode(), str(err))
             return
