@@ -17,7 +17,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="""A trading system in which backtest, paper and live are the same code.
 
-Start with **conclave demo**: it runs everything on this machine, on simulated markets, with paper money.
+Start with **conclave demo**: it runs everything on this machine, on simulated markets, with simulated money.
 
 While a stack runs: **status**, **positions**, **orders**, **trades**, **tap**, **explain**.
 To stop trading: **halt**, **reduce-only**, **rearm**, **stop**. Afterwards: **replay last**.
