@@ -12,6 +12,7 @@ import msgspec
 
 from services.simulator.clock import NANOSECONDS
 from services.simulator.deriv import calls_account, calls_market, calls_trading, mishaps, validation
+from services.simulator.deriv.checks import Rule
 from services.simulator.deriv.errors import ApiError
 from services.simulator.deriv.session import Request, Session, envelope_of
 from services.simulator.deriv.venue import VENUE, Venue
@@ -27,7 +28,7 @@ def _by_name(*handlers: Handler) -> dict[str, Handler]:
 class Api:
     """One of the venue's APIs: the properties of each call, and who carries it out, for anyone or when logged in."""
 
-    rules: Mapping[str, validation.Rule]
+    rules: Mapping[str, Rule]
     public: Mapping[str, Handler]
     private: Mapping[str, Handler]
 

@@ -6,11 +6,11 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, Final
 
+from services.simulator.deriv.checks import Check, Rule, either, list_of, one_of
 from services.simulator.deriv.errors import contract_refused
 from services.simulator.deriv.options.shown import ACTIONS
 from services.simulator.deriv.validation import CALLS as V3
 from services.simulator.deriv.validation import CONTRACT_TYPES as V3_TYPES
-from services.simulator.deriv.validation import Check, Rule
 
 _GONE_TYPES: Final = frozenset(
     {"CALLSPREAD", "PUTSPREAD", "LBFLOATCALL", "LBFLOATPUT", "LBHIGHLOW", "SNOWDOWN", "SNOWUP"}
@@ -24,28 +24,8 @@ _V3_ACTION_OF: Final = {shown: action for action, shown in ACTIONS.items()}
 _SYMBOL: Final = V3["proposal"].properties["symbol"]
 
 
-def _one_of(allowed: frozenset[str]) -> Check:
-    def check(value: Any) -> str | None:
-        listed = isinstance(value, str) and value in allowed
-        return None if listed else f"Not in enum list: {', '.join(sorted(allowed))}."
-
-    return check
-
-
-def _many(item: Check) -> Check:
-    def check(value: Any) -> str | None:
-        if not isinstance(value, list):
-            return "Expected array."
-        return next((reason for reason in map(item, value) if reason), None)
-
-    return check
-
-
-def _one_or_many(item: Check) -> Check:
-    return lambda value: _many(item)(value) if isinstance(value, list) else item(value)
-
-
-_TYPE: Final = _one_of(CONTRACT_TYPES)
+_TYPE: Final = one_of(*sorted(CONTRACT_TYPES))
+_STREAM: Final = one_of(*sorted(STREAM_TYPES))
 
 
 def _without(call: str, *names: str, **changed: Check) -> Rule:
@@ -76,7 +56,7 @@ def _buy() -> Rule:
 
 _COMPANY: Final = ("landing_company", "landing_company_short", "product_type", "loginid")
 RULES: Final[dict[str, Rule]] = {
-    "active_symbols": _without("active_symbols", "barrier_category", *_COMPANY, contract_type=_many(_TYPE)),
+    "active_symbols": _without("active_symbols", "barrier_category", *_COMPANY, contract_type=list_of(_TYPE)),
     "balance": _without("balance", "account", "loginid"),
     "buy": _buy(),
     "cancel": _without("cancel", "loginid"),
@@ -89,17 +69,15 @@ RULES: Final[dict[str, Rule]] = {
         required=frozenset({"contracts_list"}),
     ),
     "forget": V3["forget"],
-    "forget_all": _without("forget_all", forget_all=_one_or_many(_one_of(STREAM_TYPES))),
+    "forget_all": _without("forget_all", forget_all=either(_STREAM, list_of(_STREAM))),
     "logout": V3["logout"],
     "ping": V3["ping"],
-    "portfolio": _without("portfolio", "loginid", contract_type=_many(_TYPE)),
-    "profit_table": _without("profit_table", "loginid", contract_type=_many(_TYPE)),
+    "portfolio": _without("portfolio", "loginid", contract_type=list_of(_TYPE)),
+    "profit_table": _without("profit_table", "loginid", contract_type=list_of(_TYPE)),
     "proposal": _terms(V3["proposal"]),
     "proposal_open_contract": _without("proposal_open_contract", "loginid"),
     "sell": _without("sell", "loginid"),
-    "statement": _without(
-        "statement", "loginid", action_type=_one_of(frozenset({"buy", "sell", "deposit", "withdrawal"}))
-    ),
+    "statement": _without("statement", "loginid", action_type=one_of("buy", "deposit", "sell", "withdrawal")),
     "ticks": V3["ticks"],
     "ticks_history": V3["ticks_history"],
     "time": V3["time"],
