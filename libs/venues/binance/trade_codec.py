@@ -58,7 +58,6 @@ class Placed(msgspec.Struct, gc=False):
     orderId: int
     clientOrderId: str
     transactTime: int
-    origQty: Decimal
     executedQty: Decimal
     status: str
     fills: list[PlacedFill] = []

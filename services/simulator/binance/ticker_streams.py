@@ -108,7 +108,12 @@ class TickerStreams:
     async def _begin(self, symbol: str) -> None:
         interval = self._feed.finest
         count = DAY_MS // FIXED_MS[interval] + 2
-        day = RollingDay(interval, await self._feed.klines(symbol, interval, None, None, count))
+        try:
+            day = RollingDay(interval, await self._feed.klines(symbol, interval, None, None, count))
+        except BaseException:
+            # What waits for it would wait, and grow, for ever; the next listener begins anew.
+            del self._early[symbol]
+            raise
         if day.last_qty == 0 and (last := self._feed.trades(symbol, None, 1)):
             day.last_qty, day.last_ms = last[-1].qty, last[-1].ms
         for trade in self._early.pop(symbol):

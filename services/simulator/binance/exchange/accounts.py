@@ -10,7 +10,6 @@ import msgspec
 
 from services.simulator.binance.decimals import ONE
 
-DEFAULT_ACCOUNT: Final = 354_937_868
 OPENING: Final[Mapping[str, Decimal]] = {
     "USDT": Decimal(10_000),
     "BTC": Decimal("0.1"),
