@@ -26,7 +26,7 @@ class Wave:
         return np.asarray(self.move * (0.5 - np.abs(phase - 1.0)), dtype=np.float64)
 
 
-# A spot account can only buy, and pays two fees of 0.1 %: one up-leg in every 32 s, of 2.5 %, leaves a trend strategy on
-# 1 s bars several times the 0.22 % of a round trip after its lag, and a signal in every half minute. At 0.16 % a second
-# an entry has more than a second until the price has left the 20 basis points that a permit allows.
+# A spot account can only buy, and pays two fees of 0.1 %: one up-leg in every 32 s, of 2.5 %, leaves a trend strategy
+# on 1 s bars several times the 0.22 % of a round trip after its lag, and a signal in every half minute. At 0.16 % a
+# second an entry has more than a second until the price has left the 20 basis points that a permit allows.
 WAVE: Final = Wave(leg_ms=16_000, move=0.025, noise=0.0001)
