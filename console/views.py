@@ -123,20 +123,8 @@ def _since(text: str | None) -> int:
 
 
 _CSV_FIELDS = (
-    *(
-        "time",
-        "money",
-        "account",
-        "mode",
-        "venue",
-        "symbol",
-        "strategy",
-        "side",
-        "action",
-        "quantity",
-        "price",
-        "currency",
-    ),
+    *("time", "money", "account", "mode", "venue", "symbol", "strategy", "side", "action"),
+    *("quantity", "price", "currency"),
     *("fee", "spread_cost", "slippage_cost", "realised", "reason", "exploring", "intent_id", "position_id", "id"),
 )
 
