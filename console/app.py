@@ -118,21 +118,46 @@ def live(
 
 @app.command()
 def simulate(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     deriv_port: Annotated[int, typer.Option(min=0, max=65535, help="0 = a free port.")] = 0,
     binance_port: Annotated[int, typer.Option(min=0, max=65535, help="0 = a free port.")] = 0,
+    http_port: Annotated[int, typer.Option(min=0, max=65535, help="Health, metrics, faults; 0 = a free port.")] = 0,
     data: Annotated[Path | None, typer.Option(help="Recorded session or bars to play at Binance.")] = None,
     speed: Annotated[float, typer.Option(min=1.0, help="Data seconds per second.")] = 1.0,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of the simulated markets.")] = None,
     token: Annotated[str | None, typer.Option(help="Deriv token to accept (default: a new one).")] = None,
     key: Annotated[str | None, typer.Option(help="Binance API key to accept.")] = None,
     secret: Annotated[str | None, typer.Option(help="Its secret.")] = None,
+    public_key: Annotated[Path | None, typer.Option(help="PEM of a key of yours that Binance shall accept.")] = None,
+    deriv_real: Annotated[bool, typer.Option("--deriv-real", help="Also a real account (Options API).")] = False,
+    deriv_migrated: Annotated[bool, typer.Option("--deriv-migrated", help="v3 says that it is left behind.")] = False,
     state: Annotated[Path | None, typer.Option(help="Folder that keeps the market across restarts.")] = None,
-    faults: Annotated[Path | None, typer.Option(help="YAML plan of what shall go wrong; see docs/venues.md.")] = None,
+    faults: Annotated[Path | None, typer.Option(help="YAML plan of what shall go wrong; docs/simulator.md.")] = None,
 ) -> None:
-    """Run the exchange simulator alone: Deriv v3 and Binance Spot on localhost; prints URLs, tokens and keys."""
+    """Run the exchange simulator alone: Deriv (v3, Options API) and Binance Spot on localhost.
+
+    Prints URLs, tokens and keys. docs/simulator.md tells how to point a bot of yours at it.
+    """
     from console.simulate import run_simulator
 
-    run(run_simulator(deriv_port, binance_port, data, speed, seed, token, key, secret, state, faults))
+    given = {
+        "host": host,
+        "deriv_port": deriv_port,
+        "binance_port": binance_port,
+        "http_port": http_port,
+        "data": data,
+        "speed": speed,
+        "seed": seed,
+        "token": token,
+        "key": key,
+        "secret": secret,
+        "public_key": public_key,
+        "deriv_real": deriv_real,
+        "deriv_migrated": deriv_migrated,
+        "state_dir": state,
+        "faults": faults,
+    }
+    run(run_simulator(given))
 
 
 @app.command()

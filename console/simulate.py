@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -16,34 +15,13 @@ from services.simulator.settings import SimulatorOptions
 from services.simulator.state import SimulatorStateError
 
 
-async def run_simulator(
-    deriv_port: int,
-    binance_port: int,
-    data: Path | None,
-    speed: float,
-    seed: int | None,
-    token: str | None,
-    key: str | None,
-    secret: str | None,
-    state: Path | None,
-    faults: Path | None,
-) -> None:
-    """Run until Ctrl-C or SIGTERM; a plan of faults that cannot be used ends it with exit code 2."""
-    given: dict[str, Any] = {
-        "deriv_port": deriv_port,
-        "binance_port": binance_port,
-        "data": data,
-        "speed": speed,
-        "token": token,
-        "key": key,
-        "secret": secret,
-        "state_dir": state,
-        "faults": faults,
-    }
-    if seed is not None:
-        given["seed"] = seed
+async def run_simulator(given: dict[str, Any]) -> None:
+    """Run until Ctrl-C or SIGTERM; a plan of faults that cannot be used ends it with exit code 2.
+
+    `given`: fields of SimulatorOptions; None = its default.
+    """
     try:
-        options = SimulatorOptions(**given)
+        options = SimulatorOptions(**{name: value for name, value in given.items() if value is not None})
     except ValidationError as err:
         first = err.errors()[0]
         raise CommandError(f"--{str(first['loc'][0]).replace('_', '-')}: {first['msg']}") from None
@@ -51,7 +29,8 @@ async def run_simulator(
 
     def show(facts: dict[str, Any]) -> None:
         for name, value in facts.items():
-            console.print(f"{name:>18}  {value}")
+            # A PEM has lines of its own; copied as it stands it must come out whole.
+            console.print(f"{name:>22}  " + str(value).strip().replace("\n", f"\n{'':24}"), soft_wrap=True)
         console.print("[dim]Ctrl-C ends it[/dim]")
 
     try:
