@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import Iterable
+import time
 from pathlib import Path
 
 from rich import box
@@ -20,14 +20,17 @@ from libs.common import runtime
 from libs.research.replay import Recording, ReplayReport, replay
 from libs.research.session import Message, SessionError, read_session
 
+SETTLE_S = 1.0
+"""What follows from the last input of a running stack is captured within this."""
+
 
 async def run_replay(session: str, as_json: bool) -> int:
     """Replay and report; the exit code."""
-    source, messages = await _load(session)
+    source, messages, until_ns = await _load(session)
     console = make_console()
     columns = (TextColumn("replaying"), BarColumn(), TextColumn("{task.completed:,} inputs"), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True, disable=as_json or not console.is_terminal) as progress:
-        report = await asyncio.to_thread(_replay, messages, progress)
+        report = await asyncio.to_thread(_replay, Recording(messages, until_ns), progress)
     if as_json:
         sys.stdout.write(json.dumps(_facts(source, report)) + "\n")
     else:
@@ -48,8 +51,7 @@ async def run_replay(session: str, as_json: bool) -> int:
     return 0 if report.ok else 1
 
 
-def _replay(messages: Iterable[Message], progress: Progress) -> ReplayReport:
-    recording = Recording(messages)
+def _replay(recording: Recording, progress: Progress) -> ReplayReport:
     total = sum(
         len(batch.entries) for runs in recording.journals.values() for run in runs.values() for batch in run.values()
     )
@@ -68,11 +70,14 @@ def _facts(source: str, report: ReplayReport) -> dict[str, object]:
     }
 
 
-async def _load(session: str) -> tuple[str, list[Message]]:
+async def _load(session: str) -> tuple[str, list[Message], int | None]:
+    """Name and messages of a session; of a stack that still runs, also the moment up to which it is replayed."""
     if session == "running":
         async with running_bus("replay") as (bus, _):
             since = int(runtime.read_stack(running_var()).get("started_ns", 0))
-            return "the running stack", [message async for message in collect(bus, since)]
+            until = time.time_ns()
+            await asyncio.sleep(SETTLE_S)
+            return "the running stack", [message async for message in collect(bus, since)], until
     path: Path | None = Path(session)
     if session == "last":
         var = base_var()
@@ -81,6 +86,6 @@ async def _load(session: str) -> tuple[str, list[Message]]:
     if path is None:
         raise CommandError("no recorded session; run `make demo` first")
     try:
-        return path.name, list(read_session(path)[1])
+        return path.name, list(read_session(path)[1]), None
     except SessionError as err:
         raise CommandError(str(err)) from None

@@ -100,6 +100,7 @@ def demo(cli: Cli) -> Demo:
             made.answers[f"shown {name}"] = cli(name)
         made.answers["halted"] = cli("status", "--json")
         made.answers["explain"] = cli("explain", made.orders[-1]["intent_id"])
+        made.answers["replay running"] = cli("replay", "running")
         made.answers["unasked"] = cli("rearm", "--reason", "nobody answers the question")
         made.answers["rearm"] = cli("rearm", "--yes", "--reason", "a test re-arms")
         made.code = running.wait()
@@ -217,6 +218,7 @@ def test_questions_are_answered_while_it_runs(demo: Demo) -> None:
     assert all(line["subject"].startswith("md.bar.1s.") for line in lines)
     assert isinstance(demo.positions, list)
     assert {order["symbol"] for order in demo.orders} == PLANTED
+    assert demo.answers["replay running"].returncode == 0, demo.answers["replay running"].stdout
     assert demo.answers["explain"].returncode == 0
     assert "permit" in demo.answers["explain"].stdout
     with demo.trades.open(newline="") as rows:
