@@ -158,7 +158,7 @@ def order_cells(order: Order, board: Board | None = None) -> list[RenderableType
     when = dt.datetime.fromtimestamp(order.ts_event / 1e9, tz=dt.UTC).strftime("%H:%M:%S")
     good = {OrderState.FILLED: "green", OrderState.REJECTED: "red", OrderState.UNRESOLVED: "bold red"}
     label = board.symbols.get((order.venue, order.symbol)) if board else None
-    price = f"{order.average_price:f}" if order.average_price is not None else "–"
+    price = f"{order.average_price.normalize():f}" if order.average_price is not None else "–"
     marked = f"{order.reason}{' (exploring)' if order.exploring else ''}"
     return [
         when,
