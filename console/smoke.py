@@ -164,7 +164,8 @@ def _fits(instrument: Instrument, account: AccountSettings) -> bool:
 
 async def _wish(instrument: Instrument, var: Path, stop: asyncio.Event) -> str:
     end = time.monotonic() + PRICE_S
-    body = {"venue": instrument.venue, "symbol": instrument.symbol}
+    # Asked for again after an answer that was lost, it is still the same trade.
+    body = {"venue": instrument.venue, "symbol": instrument.symbol, "nonce": time.time_ns()}
     while True:
         try:
             answer = await asyncio.to_thread(post_admin, var, "risk", "smoke", body)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from contextlib import suppress
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal, InvalidOperation
 from typing import Final
 
 from libs.core.bars import bar_id
@@ -14,26 +14,33 @@ ZERO: Final = Decimal(0)
 LATEST_MS: Final = 4_102_444_800_000
 """The year 2100; a later stamp is not milliseconds."""
 
+LATEST: Final = LATEST_MS * MILLISECOND
 MOST_TEXT: Final = 200
+EXACT: Final = Context(prec=120)
+"""Bears every amount that is let through, down to a grid of another."""
 
 
 class Absurd(ValueError):
     """It cannot be true, or not be told exactly; the text says what."""
 
 
+def amount(value: Decimal, what: str = "it") -> Decimal:
+    """An exact price, quantity or fee: finite, not negative, and of a size that arithmetic bears. Raises Absurd."""
+    if not value:
+        return ZERO
+    if value.is_finite() and not value.is_signed() and -30 <= value.adjusted() <= 30 and +value == value:
+        return value
+    raise Absurd(f"{what} is {_shown(value)}, no amount")
+
+
 def exact(value: object, what: str) -> Decimal:
-    """A price, quantity or fee: zero or more, finite, and never by way of a float. Raises Absurd."""
+    """As `amount`, of anything but a float: money never goes by way of one. Raises Absurd."""
     if isinstance(value, bool) or not isinstance(value, (str, int, Decimal)):
         raise Absurd(f"{what} is {_shown(value)}, no exact number")
     try:
-        number = Decimal(value)
+        return amount(Decimal(value), what)
     except InvalidOperation:
         raise Absurd(f"{what} is {_shown(value)}, no number") from None
-    if not number:
-        return ZERO
-    if number.is_finite() and not number.is_signed() and -30 <= number.adjusted() <= 30 and +number == number:
-        return number
-    raise Absurd(f"{what} is {_shown(value)}, no amount")
 
 
 def positive(value: object, what: str) -> Decimal:
@@ -67,10 +74,17 @@ def size(value: object) -> float:
     return real(value, "size", above=-1.0)
 
 
+def check_time(ms: int) -> None:
+    """A stamp of this century, in milliseconds. Raises Absurd."""
+    if not 0 < ms < LATEST_MS:
+        raise Absurd(f"time {_shown(ms)} is not in milliseconds of this century")
+
+
 def stamp(ms: object) -> Nanos:
     """Milliseconds of this century as ns UTC. Raises Absurd."""
-    if isinstance(ms, bool) or not isinstance(ms, int) or not 0 < ms < LATEST_MS:
+    if isinstance(ms, bool) or not isinstance(ms, int):
         raise Absurd(f"time {_shown(ms)} is not in milliseconds of this century")
+    check_time(ms)
     return ms * MILLISECOND
 
 
@@ -93,14 +107,13 @@ def text(value: object, what: str) -> str:
 
 
 def down_to(value: Decimal, step: Decimal) -> Decimal:
-    """The largest multiple of `step` that is not above `value`; `value` itself where there is no step."""
-    return value // step * step if step else value
+    """The multiple of `step` (0 = no grid) at or below `value`, exactly: nothing is divided."""
+    return value if step == 0 else EXACT.subtract(value, EXACT.remainder(value, step)).normalize(EXACT)
 
 
 def spelled(value: Decimal) -> str:
-    """Digits without an exponent, and without zeros at the end that say nothing."""
-    plain = f"{value:f}"
-    return (plain.rstrip("0").rstrip(".") if "." in plain else plain) or "0"
+    """As venues take it: no exponent, no needless zeros."""
+    return f"{value.normalize(EXACT):f}"
 
 
 def decimals(step: Decimal) -> int:
@@ -114,7 +127,7 @@ def line(value: object) -> str:
     return " ".join(str(value).split())[:MOST_TEXT].encode(errors="replace").decode()
 
 
-def past_bar(
+def bar_of(
     venue: str,
     symbol: str,
     interval_s: int,
@@ -122,15 +135,24 @@ def past_bar(
     prices: tuple[float, float, float, float],
     *,
     volume: float,
+    buy_volume: float = 0.0,
     trades: int = 0,
+    last_seq: int = 0,
+    flags: BarFlag = BarFlag.HISTORY,
+    recv_ns: Nanos = 0,
 ) -> Bar:
-    """A closed bar (open, high, low, close) of the venue's history, EMPTY when nothing traded in it. Raises Absurd."""
+    """A closed bar (open, high, low, close) as a venue tells it, EMPTY when nothing traded in it. Raises Absurd."""
     open_, high, low, close = prices
-    if not low <= min(open_, close) <= max(open_, close) <= high:
+    if not (all(0.0 < each < math.inf for each in prices) and low <= open_ <= high and low <= close <= high):
         raise Absurd(f"bar with open {open_}, high {high}, low {low}, close {close}")
-    if open_time % (interval_s * SECOND):
-        raise Absurd(f"bar that opens at {open_time} ns, off the {interval_s} s grid")
-    flags = BarFlag.HISTORY | (BarFlag.NONE if volume or trades else BarFlag.EMPTY)
+    if not (0.0 <= volume < math.inf and 0.0 <= buy_volume < math.inf and 0 <= trades < 1 << 63):
+        raise Absurd(f"bar with volume {volume}, taker buys {buy_volume}, {trades} trades")
+    if not 0 < open_time < LATEST or open_time % (interval_s * SECOND):
+        raise Absurd(f"bar that opens at {open_time} ns, off the {interval_s} s grid of this century")
+    if not last_seq < 1 << 63:
+        raise Absurd(f"sequence {last_seq} is none")
+    if not trades and not volume:
+        flags |= BarFlag.EMPTY
     return Bar(
         id=bar_id(venue, symbol, interval_s, open_time),
         ts_event=open_time + interval_s * SECOND,
@@ -143,8 +165,11 @@ def past_bar(
         low=low,
         close=close,
         volume=volume,
+        buy_volume=buy_volume,
         trades=trades,
         flags=int(flags),
+        last_seq=max(0, last_seq),
+        ts_recv=recv_ns,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 import time
 from collections import OrderedDict
@@ -13,6 +14,8 @@ from libs.core.types import Order, VenueReport
 from libs.venues.base import PrivateSink, VenueError, VenueRefused
 from libs.venues.checked import line
 from libs.venues.pace import Backoff
+
+log = logging.getLogger("libs.venues.listener")
 
 ASK_S: Final = 5.0
 """Between two looks at orders whose end was not told yet."""
@@ -116,8 +119,11 @@ class Listener:
                 # A library may cancel what waits when it closes a connection; only our own end is ours.
                 if (task := asyncio.current_task()) is not None and task.cancelling():
                     raise
-            except Exception as err:
-                why = line(err) if isinstance(err, VenueError) else type(err).__name__
+            except VenueError as err:
+                why = line(err)
+            except Exception as err:  # whatever a library stumbles over, the account is asked all the same
+                why = type(err).__name__  # its text may hold a signed address
+                log.warning("the stream of %s broke: %s", self._name, why)
             if time.monotonic() - began > ALIVE_S:
                 backoff.reset()
             self._gap = self._gap or f"the stream of {self._name} broke: {why}"

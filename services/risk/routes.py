@@ -34,12 +34,13 @@ class HaltCommand(Command):
 
 
 class SmokeCommand(BaseModel):
-    """Body of a connectivity trade."""
+    """Body of a connectivity trade. `nonce` names it: asked for again under the same one it is made once."""
 
     model_config = ConfigDict(extra="forbid")
 
     venue: str
     symbol: str
+    nonce: int = Field(ge=0)
 
 
 def make_routes(
@@ -102,7 +103,7 @@ def make_routes(
     @router.post("/smoke")
     async def smoke(body: SmokeCommand) -> dict[str, Any]:
         taking = handlers()
-        signal = stage.connectivity_signal(body.venue, body.symbol, time.time_ns())
+        signal = stage.connectivity_signal(body.venue, body.symbol, body.nonce)
         if taking is None or signal is None:
             raise HTTPException(503, f"no price of {body.symbol} at {body.venue} yet; ask again in a moment")
         await taking.wish(msgspec.structs.replace(signal, ts_init=time.time_ns()))

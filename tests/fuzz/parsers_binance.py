@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from libs.core.types import Side
+from libs.venues import checked
 from libs.venues.base import VenueError
 from libs.venues.binance import codec, history, reports, trade_codec
 from libs.venues.binance.api_connection import ApiConnection
@@ -177,7 +178,7 @@ class Binance:
 
     @staticmethod
     def _time(body: Any) -> None:
-        codec.check_time(trade_codec.read(codec.server_time, body, "time").serverTime)
+        checked.check_time(trade_codec.read(codec.server_time, body, "time").serverTime)
 
     @staticmethod
     def _placed(body: Any) -> None:
@@ -191,7 +192,7 @@ class Binance:
     def _status(body: Any) -> None:
         row = trade_codec.read(trade_codec.order_row, body, "order.status")
         of = reports.subject("intent", row.symbol, row.orderId)
-        codec.amount(row.executedQty)
+        checked.amount(row.executedQty)
         check_report(reports.acknowledged(of, row.time))
         end = reports.ending(of, row.status, row.expiryReason, row.updateTime)
         if end is not None:
@@ -207,7 +208,7 @@ class Binance:
     @staticmethod
     def _account(body: Any) -> None:
         for row in trade_codec.read(trade_codec.account, body, "account.status").balances:
-            codec.amount(row.free) + codec.amount(row.locked)
+            checked.amount(row.free) + checked.amount(row.locked)
 
     async def _event(self, frame: bytes) -> bool:
         before = self.ears.told

@@ -22,7 +22,6 @@ from libs.core.portfolio.rules import (
 from libs.core.portfolio.sizing import Budget, Size, drawdown_scale, size_entry
 from libs.core.portfolio.stops import Levels, entry_levels, worst_price
 from libs.core.types import (
-    SMOKE,
     Action,
     Approved,
     Check,
@@ -82,7 +81,7 @@ class RiskEngine:
             budget = self._budget(case)
             if levels is not None and instrument is not None:
                 sized = instrument
-                if case.signal.strategy == SMOKE or (case.real_money and not case.signal.evidence):
+                if case.proves_the_way or (case.real_money and not case.signal.evidence):
                     smallest = smallest_trade(instrument, levels.worst)
                     sized = msgspec.structs.replace(instrument, max_qty=min(smallest, instrument.max_qty))
                 size = size_entry(sized, levels, budget, self._costs.entry_fee(instrument))
@@ -125,7 +124,7 @@ class RiskEngine:
         return entry_levels(instrument, price, atr, case.signal.side, self.limits)
 
     def _edge_check(self, case: Case, instrument: Instrument, levels: Levels | None) -> Check:
-        wanted = Decimal(0) if case.signal.strategy == SMOKE else self.limits.min_edge_over_cost
+        wanted = Decimal(0) if case.proves_the_way else self.limits.min_edge_over_cost
         cost = self._costs.round_trip(instrument, _quoted_spread(case.market))
         reward = levels.reward if levels else Decimal(0)
         return Check(

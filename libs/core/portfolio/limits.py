@@ -7,6 +7,7 @@ from decimal import Decimal
 import msgspec
 
 from libs.core.types import (
+    SMOKE,
     AccountState,
     Action,
     FeedHealth,
@@ -172,3 +173,8 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     signal: Signal
     market: MarketView
     account: AccountView
+
+    @property
+    def proves_the_way(self) -> bool:
+        """A connectivity trade: the smallest one, made for its own sake, so that costs and waiting do not matter."""
+        return self.signal.strategy == SMOKE

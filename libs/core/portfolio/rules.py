@@ -9,7 +9,6 @@ from decimal import Decimal
 from libs.core.portfolio.limits import AccountView, Case
 from libs.core.types import (
     SECOND,
-    SMOKE,
     Action,
     Check,
     FeedState,
@@ -211,7 +210,7 @@ def trades_today(case: Case) -> Check:
 
 
 def cooldown(case: Case) -> Check:
-    wanted = 0.0 if case.signal.strategy == SMOKE else case.limits.cooldown_s
+    wanted = 0.0 if case.proves_the_way else case.limits.cooldown_s
     if case.account.last_entry is None:
         return Check(rule="cooldown", ok=True, value="no entry yet", limit=f"{wanted:g} s")
     since = (case.market.now - case.account.last_entry) / SECOND

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Final
 
 from libs.core.types import SECOND, Bar, Nanos, Trade
+from libs.venues import checked
 from libs.venues.alpaca import codec
 from libs.venues.alpaca.assets import is_crypto
 from libs.venues.alpaca.codec import VENUE, BarRow, Print, instant, told_at
 from libs.venues.alpaca.rest import AlpacaRest
-from libs.venues.checked import Absurd, past_bar, price, sequence, size
+from libs.venues.checked import Absurd, price, sequence, size
 from libs.venues.errors import VenueUnavailable
 
 FEED: Final = "iex"
@@ -63,7 +64,7 @@ async def bars(rest: AlpacaRest, symbol: str, interval_s: int, count: int, end: 
 def bar_of(symbol: str, interval_s: int, row: BarRow) -> Bar:
     """Raises Absurd."""
     prices = (price(row.o), price(row.h), price(row.l), price(row.c))
-    return past_bar(VENUE, symbol, interval_s, instant(row.t), prices, volume=size(row.v), trades=max(0, row.n))
+    return checked.bar_of(VENUE, symbol, interval_s, instant(row.t), prices, volume=size(row.v), trades=max(0, row.n))
 
 
 async def trades(rest: AlpacaRest, symbol: str, start: Nanos, until: Nanos) -> list[Trade]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from libs.core.types import MILLISECOND, FeedState, Nanos
+from libs.venues import checked
 from libs.venues.base import FeedSink
 from libs.venues.binance import codec
 from libs.venues.clock import OffsetEstimate
@@ -22,7 +23,7 @@ class StampClock:
     def saw(self, ms: int) -> None:
         """An event's stamp arrived."""
         stamp = ms * MILLISECOND
-        if self._newest < stamp < codec.LATEST_MS * MILLISECOND:
+        if self._newest < stamp < checked.LATEST_MS * MILLISECOND:
             self._newest = stamp
 
     def now(self, recv_ns: Nanos) -> Nanos:
@@ -39,7 +40,7 @@ class StampClock:
     def on_sim_clock(self, data: msgspec.Raw, recv_ns: Nanos) -> None:
         """The simulator's in-band clock."""
         message = codec.sim_clock.decode(data)
-        codec.check_time(message.E)
+        checked.check_time(message.E)
         self._extrapolates = message.extrapolate
         self.saw(message.E)
         stamp = message.E * MILLISECOND

@@ -8,8 +8,8 @@ from typing import Final
 
 import msgspec
 
-from libs.core.bars import bar_id
-from libs.core.types import MILLISECOND, Bar, BarFlag, FeedState, Nanos, Quote, Trade
+from libs.core.types import MILLISECOND, FeedState, Nanos, Quote, Trade
+from libs.venues.checked import LATEST_MS, Absurd, check_time
 
 VENUE: Final = "binance"
 
@@ -29,11 +29,6 @@ INTERVALS: Final[dict[int, str]] = {
     86400: "1d",
 }
 """Seconds to Binance's spelling, for the kline lengths that begin at multiples of themselves."""
-
-ZERO: Final = Decimal(0)
-
-LATEST_MS: Final = 4_102_444_800_000
-"""The year 2100; a later stamp is not milliseconds."""
 
 Levels = list[tuple[float, float]]
 
@@ -169,30 +164,6 @@ UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What decoding bytes of a stranger may raise; the last for thousands of nested brackets."""
 
 
-class Absurd(ValueError):
-    """Well-formed and impossible: the text says what."""
-
-
-def amount(value: Decimal) -> Decimal:
-    """An exact price, quantity or fee: finite, not negative, and of a size that arithmetic bears. Raises Absurd."""
-    if not value:
-        return ZERO
-    if value.is_finite() and not value.is_signed() and -30 <= value.adjusted() <= 30 and +value == value:
-        return value
-    raise Absurd(f"{str(value)[:40]} is no amount")
-
-
-def is_positive(value: float) -> bool:
-    """Whether `value` is finite and above zero (NaN is not)."""
-    return 0.0 < value < math.inf
-
-
-def check_time(ms: int) -> None:
-    """A stamp of this century, in milliseconds. Raises Absurd."""
-    if not 0 < ms < LATEST_MS:
-        raise Absurd(f"time {ms} is not in milliseconds of this century")
-
-
 def check_id(value: int) -> None:
     """A sequence number that fits 64 bits, as every one of the venue's does. Raises Absurd."""
     if not 0 <= value < 1 << 63:
@@ -227,49 +198,3 @@ def check_levels(levels: Levels) -> None:
     for price, size in levels:
         if not (0.0 < price < math.inf and 0.0 <= size < math.inf):
             raise Absurd(f"book level {price} x {size}")
-
-
-def bar_of(
-    symbol: str,
-    interval_s: int,
-    open_ms: int,
-    prices: tuple[float, float, float, float],
-    *,
-    volume: float,
-    buy_volume: float,
-    trades: int,
-    last_seq: int,
-    flags: BarFlag,
-    recv_ns: Nanos = 0,
-) -> Bar:
-    """A closed kline (open, high, low, close) as a bar, EMPTY when nothing traded in it. Raises Absurd."""
-    open_, high, low, close = prices
-    if not (all(map(is_positive, prices)) and low <= open_ <= high and low <= close <= high):
-        raise Absurd(f"kline with open {open_}, high {high}, low {low}, close {close}")
-    if not (0.0 <= volume < math.inf and 0.0 <= buy_volume < math.inf and 0 <= trades < 1 << 63):
-        raise Absurd(f"kline with volume {volume}, taker buys {buy_volume}, {trades} trades")
-    check_time(open_ms)
-    open_time = open_ms * MILLISECOND
-    if open_ms % (interval_s * 1000):
-        raise Absurd(f"kline that opens at {open_ms}, off the {interval_s} s grid")
-    check_id(max(0, last_seq))
-    if trades == 0 and volume == 0.0:
-        flags |= BarFlag.EMPTY
-    return Bar(
-        id=bar_id(VENUE, symbol, interval_s, open_time),
-        ts_event=open_time + interval_s * 1_000_000_000,
-        venue=VENUE,
-        symbol=symbol,
-        interval_s=interval_s,
-        open_time=open_time,
-        open=open_,
-        high=high,
-        low=low,
-        close=close,
-        volume=volume,
-        buy_volume=buy_volume,
-        trades=trades,
-        flags=int(flags),
-        last_seq=max(0, last_seq),
-        ts_recv=recv_ns,
-    )

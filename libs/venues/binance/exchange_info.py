@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from decimal import Context, Decimal
+from decimal import Decimal
 from typing import Final
 
 import msgspec
 
 from libs.core.types import MILLISECOND, Instrument, InstrumentKind, Nanos, stable_id
+from libs.venues import checked
 from libs.venues.base import VenueUnavailable
 from libs.venues.binance import codec
-from libs.venues.binance.codec import ZERO
 from libs.venues.binance.limits import RateLimit
+from libs.venues.checked import ZERO
 
 PLANTED: Final = "PLANTED"
 """The base asset of the simulator's demonstration pair."""
@@ -38,9 +39,6 @@ class Filter(msgspec.Struct):
     maxNumOrders: int = 0
 
 
-_EXACT: Final = Context(prec=64)
-"""Bears every amount that `codec.amount` lets through, written out."""
-
 NUMBERS: Final = tuple(field.name for field in msgspec.structs.fields(Filter) if field.type is Decimal)
 
 
@@ -66,24 +64,19 @@ def decode_exchange_info(body: bytes) -> ExchangeInfo:
     """Raises VenueUnavailable when the answer cannot be read or holds a number that is none."""
     try:
         info = _decoder.decode(body)
-        codec.check_time(info.serverTime)
+        checked.check_time(info.serverTime)
         for row in info.symbols:
             for rule in row.filters:
                 for name in NUMBERS:
-                    setattr(rule, name, codec.amount(getattr(rule, name)))
-    except (*codec.UNREADABLE, codec.Absurd) as err:
+                    setattr(rule, name, checked.amount(getattr(rule, name)))
+    except (*codec.UNREADABLE, checked.Absurd) as err:
         raise VenueUnavailable(f"Binance's exchangeInfo cannot be read: {err}") from err
     return info
 
 
-def _decimals(step: Decimal) -> int:
-    exponent = step.normalize().as_tuple().exponent
-    return max(0, -exponent) if isinstance(exponent, int) else 0
-
-
 def _plain(value: Decimal) -> Decimal:
     """Without trailing zeros or an exponent: 0.01000000 becomes 0.01 and 9000000 stays."""
-    return value.quantize(Decimal(1).scaleb(-_decimals(value)), context=_EXACT)
+    return value.quantize(Decimal(1).scaleb(-checked.decimals(value)), context=checked.EXACT)
 
 
 def instrument_of(info: SymbolInfo, server_ms: int, *, simulator: bool = False) -> Instrument:
@@ -109,7 +102,7 @@ def instrument_of(info: SymbolInfo, server_ms: int, *, simulator: bool = False) 
         kind=InstrumentKind.SPOT if tradable else InstrumentKind.QUOTE_ONLY,
         base=info.baseAsset,
         quote=info.quoteAsset,
-        decimals=_decimals(price.tickSize),
+        decimals=checked.decimals(price.tickSize),
         price_step=_plain(price.tickSize),
         qty_step=_plain(lot.stepSize),
         min_qty=_plain(lot.minQty),

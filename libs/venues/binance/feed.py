@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 
 from libs.core.types import MILLISECOND, BarFlag, Nanos
+from libs.venues import checked
 from libs.venues.base import FeedSink, VenueError
 from libs.venues.binance import codec
 from libs.venues.binance.book import Applied, LocalBook
@@ -52,7 +53,7 @@ class SymbolFeed:
     def on_trade(self, data: msgspec.Raw, recv_ns: Nanos) -> None:
         event = codec.trade.decode(data)
         if event.s != self.symbol:
-            raise codec.Absurd(f"trade of {event.s}")
+            raise checked.Absurd(f"trade of {event.s}")
         trade = codec.trade_of(event.T, event.p, event.q, event.m, event.t)
         self._clock.saw(event.E)
         self._sink.trade(self.symbol, trade, recv_ns)
@@ -60,7 +61,7 @@ class SymbolFeed:
     def on_book_ticker(self, data: msgspec.Raw, recv_ns: Nanos) -> None:
         ticker = codec.book_ticker.decode(data)
         if ticker.s != self.symbol:
-            raise codec.Absurd(f"quote of {ticker.s}")
+            raise checked.Absurd(f"quote of {ticker.s}")
         now = self._clock.now(recv_ns)
         if not now:
             return
@@ -79,9 +80,9 @@ class SymbolFeed:
     def on_depth(self, data: msgspec.Raw, recv_ns: Nanos) -> None:
         update = codec.depth.decode(data)
         if update.s != self.symbol or update.u < update.U:
-            raise codec.Absurd(f"book update {update.U} to {update.u} of {update.s}")
+            raise checked.Absurd(f"book update {update.U} to {update.u} of {update.s}")
         codec.check_id(update.u)
-        codec.check_time(update.E)
+        checked.check_time(update.E)
         codec.check_levels(update.b)
         codec.check_levels(update.a)
         self._clock.saw(update.E)
@@ -127,11 +128,12 @@ class SymbolFeed:
             return
         interval_s = self._intervals.get(body.i)
         if event.s != self.symbol or interval_s is None:
-            raise codec.Absurd(f"kline {body.i} of {event.s}")
-        bar = codec.bar_of(
+            raise checked.Absurd(f"kline {body.i} of {event.s}")
+        bar = checked.bar_of(
+            codec.VENUE,
             self.symbol,
             interval_s,
-            body.t,
+            body.t * MILLISECOND,
             (body.o, body.h, body.l, body.c),
             volume=body.v,
             buy_volume=body.V,
@@ -180,7 +182,7 @@ class MarketFeed:
             return
         try:
             handler(frame.data, recv_ns)
-        except codec.Absurd as err:
+        except checked.Absurd as err:
             self.sink.reject(symbol, payload, str(err))
         except codec.UNREADABLE as err:
             self.sink.reject(symbol, payload, f"malformed: {err}")

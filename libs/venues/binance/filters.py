@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from decimal import Context, Decimal
+from decimal import Decimal
 from typing import Final
 
 import msgspec
 
 from libs.core.types import Side
 from libs.venues.base import VenueRefused
-from libs.venues.binance.codec import ZERO
 from libs.venues.binance.exchange_info import Filter, SymbolInfo
+from libs.venues.checked import EXACT, ZERO, down_to, spelled
 
 FILTER_FAILURE: Final = "-1013"
 """The venue's own code, so that a refusal of ours reads like one of the venue's."""
@@ -22,8 +22,6 @@ FINEST: Final = 30
 
 DRIFT: Final = Decimal("0.01")
 """How far the average price may have moved since it was asked for."""
-
-_EXACT: Final = Context(prec=4 * FINEST)
 
 
 class Shaped(msgspec.Struct, frozen=True):
@@ -63,9 +61,9 @@ class Rules:
         price = self._limit_price(side, worst)
         shaped = self._on_lots(self._lots, quantity)
         for row in self._notionals:
-            if 0 < row.maxNotional < _EXACT.multiply(price, shaped):
-                shaped = self._on_lots(self._lots, _EXACT.divide(row.maxNotional, price))
-        worth = _EXACT.multiply(price, shaped)
+            if 0 < row.maxNotional < EXACT.multiply(price, shaped):
+                shaped = self._on_lots(self._lots, EXACT.divide(row.maxNotional, price))
+        worth = EXACT.multiply(price, shaped)
         for row in self._notionals:
             if worth < row.minNotional:
                 raise self._refusal(
@@ -81,7 +79,7 @@ class Rules:
         """`worst` on the tick and within the price bands, moved only to where it is better for us."""
         bands = [(row, *self._band(row, side)) for row in self._prices]
         if side is Side.BUY:
-            price = _down(min([worst, *(high for _, _, high in bands)]), self._tick)
+            price = down_to(min([worst, *(high for _, _, high in bands)]), self._tick)
         else:
             price = _up(max([worst, *(low for _, low, _ in bands)]), self._tick)
         for row, low, high in bands:
@@ -104,13 +102,13 @@ class Rules:
             buys = side is Side.BUY
             down = row.bidMultiplierDown if buys else row.askMultiplierDown
             up = row.bidMultiplierUp if buys else row.askMultiplierUp
-        reference = _EXACT.multiply(self.reference, 1 - side.sign * DRIFT)
-        return _EXACT.multiply(reference, down), _EXACT.multiply(reference, up) if up else NO_LIMIT
+        reference = EXACT.multiply(self.reference, 1 - side.sign * DRIFT)
+        return EXACT.multiply(reference, down), EXACT.multiply(reference, up) if up else NO_LIMIT
 
     def _on_lots(self, lots: list[Filter], quantity: Decimal) -> Decimal:
         """The largest quantity on every grid, not above `quantity` nor the most of one order."""
         most = min([quantity, *(lot.maxQty for lot in lots if lot.maxQty > 0)])
-        shaped = _down(most, _common_step([lot.stepSize for lot in lots]))
+        shaped = down_to(most, _common_step([lot.stepSize for lot in lots]))
         for lot in lots:
             if shaped <= 0 or shaped < lot.minQty:
                 least = max(lot.minQty, lot.stepSize)
@@ -121,22 +119,12 @@ class Rules:
         return VenueRefused(f"{self.symbol}: filter {row.filterType}: {why}", FILTER_FAILURE)
 
 
-def _down(value: Decimal, step: Decimal) -> Decimal:
-    """The multiple of `step` (0 = no grid) at or below `value`, exactly: nothing is divided."""
-    return value if step == 0 else _EXACT.subtract(value, _EXACT.remainder(value, step)).normalize(_EXACT)
-
-
 def _up(value: Decimal, step: Decimal) -> Decimal:
-    below = _down(value, step)
-    return below if below == value else _EXACT.add(below, step)
+    below = down_to(value, step)
+    return below if below == value else EXACT.add(below, step)
 
 
 def _common_step(steps: list[Decimal]) -> Decimal:
     """The smallest grid that lies on all of `steps`; 0 where none of them is one."""
-    units = [int(step.scaleb(FINEST, _EXACT)) for step in steps if step > 0]
-    return Decimal(math.lcm(*units)).scaleb(-FINEST, _EXACT).normalize(_EXACT) if units else ZERO
-
-
-def spelled(value: Decimal) -> str:
-    """As the venue takes it: no exponent, no needless zeros."""
-    return f"{value.normalize(_EXACT):f}"
+    units = [int(step.scaleb(FINEST, EXACT)) for step in steps if step > 0]
+    return Decimal(math.lcm(*units)).scaleb(-FINEST, EXACT).normalize(EXACT) if units else ZERO

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from libs.core.types import MILLISECOND, SECOND, Bar, BarFlag, Nanos, Trade
+from libs.venues import checked
 from libs.venues.base import VenueRefused
 from libs.venues.binance import codec
 from libs.venues.binance.rest import BinanceRest
@@ -40,18 +41,17 @@ async def bars(rest: BinanceRest, symbol: str, interval_s: int, count: int, end:
 
 def _bar(symbol: str, interval_s: int, row: codec.KlineRow) -> Bar:
     try:
-        return codec.bar_of(
+        return checked.bar_of(
+            codec.VENUE,
             symbol,
             interval_s,
-            row.open_time,
+            row.open_time * MILLISECOND,
             (row.open, row.high, row.low, row.close),
             volume=row.volume,
             buy_volume=row.buy_volume,
             trades=row.trades,
-            last_seq=0,
-            flags=BarFlag.HISTORY,
         )
-    except codec.Absurd as err:
+    except checked.Absurd as err:
         raise VenueRefused(f"Binance's klines of {symbol} are unusable: {err}") from err
 
 
@@ -64,15 +64,15 @@ def joined(short: Iterable[Bar], interval_s: int) -> list[Bar]:
     for open_time, parts in groups.items():
         missing = len(parts) * parts[0].interval_s < interval_s
         result.append(
-            codec.bar_of(
+            checked.bar_of(
+                codec.VENUE,
                 parts[0].symbol,
                 interval_s,
-                open_time // MILLISECOND,
+                open_time,
                 (parts[0].open, max(p.high for p in parts), min(p.low for p in parts), parts[-1].close),
                 volume=math.fsum(p.volume for p in parts),
                 buy_volume=math.fsum(p.buy_volume for p in parts),
                 trades=sum(p.trades for p in parts),
-                last_seq=0,
                 flags=BarFlag.HISTORY | (BarFlag.GAP if missing else BarFlag.NONE),
             )
         )
@@ -103,5 +103,5 @@ def _until(found: list[Trade], until: Nanos) -> list[Trade]:
 def _trades(symbol: str, rows: list[codec.PastTrade]) -> list[Trade]:
     try:
         return [codec.trade_of(row.time, row.price, row.qty, row.isBuyerMaker, row.id) for row in rows]
-    except codec.Absurd as err:
+    except checked.Absurd as err:
         raise VenueRefused(f"Binance's past trades of {symbol} are unusable: {err}") from err

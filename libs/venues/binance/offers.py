@@ -6,15 +6,16 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 
 from libs.core.types import MILLISECOND, Instrument, InstrumentKind
+from libs.venues import checked
 from libs.venues.base import Offering, VenueUnavailable, VenueUnresolved
-from libs.venues.binance import api, codec, trade_codec
+from libs.venues.binance import api, trade_codec
 from libs.venues.binance.api import Call
-from libs.venues.binance.codec import ZERO
 from libs.venues.binance.http import TIMEOUT_S
 from libs.venues.binance.rest import BinanceRest
 from libs.venues.binance.session import RECV_WINDOW_MS
 from libs.venues.binance.signing import Signer, Value, signed_query
 from libs.venues.budget import Priority
+from libs.venues.checked import ZERO
 
 ORDER_TYPES = ("LIMIT IOC", "MARKET")
 """What orders here are made of."""
@@ -82,8 +83,8 @@ async def _symbol_fee(rest: BinanceRest, signer: Signer, symbol: str) -> Decimal
 
 def _fee(rate: trade_codec.Rate) -> Decimal:
     try:
-        return codec.amount(rate.taker) + codec.amount(rate.buyer)
-    except codec.Absurd as err:
+        return checked.amount(rate.taker) + checked.amount(rate.buyer)
+    except checked.Absurd as err:
         raise VenueUnavailable(f"Binance's commission cannot be read: {err}") from err
 
 

@@ -8,9 +8,10 @@ from decimal import Decimal
 import msgspec
 
 from libs.core.types import MILLISECOND, Nanos, ReportKind, VenueReport, stable_id
+from libs.venues import checked
 from libs.venues.binance import codec
-from libs.venues.binance.codec import ZERO, Absurd
 from libs.venues.binance.trade_codec import WORKING, ExecutionReport, Placed, TradeRow
+from libs.venues.checked import ZERO, Absurd
 
 
 class Subject(msgspec.Struct, frozen=True, gc=False):
@@ -39,7 +40,7 @@ def acknowledged(of: Subject, ms: int) -> VenueReport:
 
 def filled(of: Subject, trade: Execution) -> VenueReport:
     """One trade. Raises Absurd when its numbers cannot be true."""
-    price, quantity, fee = codec.amount(trade.price), codec.amount(trade.quantity), codec.amount(trade.fee)
+    price, quantity, fee = checked.amount(trade.price), checked.amount(trade.quantity), checked.amount(trade.fee)
     if not price or not quantity:
         raise Absurd(f"trade {trade.trade_id} of {quantity} at {price}")
     codec.check_id(trade.trade_id)
@@ -100,7 +101,7 @@ def of_answer(intent_id: str, answer: Placed, asked: Decimal) -> list[VenueRepor
     trades = [
         Execution(row.tradeId, row.price, row.qty, row.commission, row.commissionAsset, at) for row in answer.fills
     ]
-    executed = codec.amount(answer.executedQty)
+    executed = checked.amount(answer.executedQty)
     told = [acknowledged(of, at), *fills(of, trades, executed)]
     if answer.status in WORKING:
         told.append(unresolved(of, at, f"still {answer.status} at the venue"))
@@ -149,7 +150,7 @@ def subject(intent_id: str, symbol: str, order_id: int) -> Subject:
 
 
 def _nanos(ms: int) -> Nanos:
-    codec.check_time(ms)
+    checked.check_time(ms)
     return ms * MILLISECOND
 
 

@@ -9,6 +9,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from libs.core.types import MILLISECOND, Nanos
+from libs.venues import checked
 from libs.venues.base import VenueUnavailable
 from libs.venues.binance import codec
 from libs.venues.binance.exchange_info import ExchangeInfo, decode_exchange_info
@@ -45,8 +46,8 @@ class BinanceRest:
         """The venue's clock, ns UTC in whole milliseconds."""
         answer = await self._get("time", {}, codec.server_time, priority)
         try:
-            codec.check_time(answer.serverTime)
-        except codec.Absurd as err:
+            checked.check_time(answer.serverTime)
+        except checked.Absurd as err:
             raise VenueUnavailable(f"Binance's clock cannot be read: {err}") from err
         return answer.serverTime * MILLISECOND
 
@@ -61,8 +62,8 @@ class BinanceRest:
         """Average price of the last minutes, quote currency."""
         answer = await self._get("avgPrice", {"symbol": symbol}, codec.average_price, priority)
         try:
-            return codec.amount(answer.price)
-        except codec.Absurd as err:
+            return checked.amount(answer.price)
+        except checked.Absurd as err:
             raise VenueUnavailable(f"Binance's average price of {symbol} is unusable: {err}") from err
 
     async def prices(self, symbols: Sequence[str]) -> dict[str, Decimal]:
@@ -70,8 +71,8 @@ class BinanceRest:
         params = {"symbols": msgspec.json.encode(symbols).decode()} if symbols else {}
         rows = await self._get("ticker/price", params, codec.symbol_prices)
         try:
-            return {row.symbol: codec.amount(row.price) for row in rows}
-        except codec.Absurd as err:
+            return {row.symbol: checked.amount(row.price) for row in rows}
+        except checked.Absurd as err:
             raise VenueUnavailable(f"Binance's prices cannot be read: {err}") from err
 
     async def depth(self, symbol: str) -> codec.Snapshot:
@@ -80,7 +81,7 @@ class BinanceRest:
         try:
             codec.check_levels(snapshot.bids)
             codec.check_levels(snapshot.asks)
-        except codec.Absurd as err:
+        except checked.Absurd as err:
             raise VenueUnavailable(f"Binance's book snapshot of {symbol} is unusable: {err}") from err
         return snapshot
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from libs.core.types import MILLISECOND, Nanos
+from libs.venues import checked
 from libs.venues.base import VenueError, VenueRefused, VenueUnavailable, VenueUnresolved
 from libs.venues.binance import codec, trade_codec
 from libs.venues.binance.api_connection import ApiConnection, EventHandler, GapHandler
@@ -192,8 +193,8 @@ class Session:
         try:
             result = result_of("time", await connection.call("time", {}, ANSWER_S), self._limits)
             venue = trade_codec.read(codec.server_time, result, "time").serverTime
-            codec.check_time(venue)
-        except (VenueUnresolved, codec.Absurd) as err:
+            checked.check_time(venue)
+        except (VenueUnresolved, checked.Absurd) as err:
             raise VenueUnavailable(f"Binance's clock is not known: {err}") from err
         return self._told_time(sent, venue * MILLISECOND)
 

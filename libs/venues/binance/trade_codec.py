@@ -9,8 +9,8 @@ import msgspec
 
 from libs.venues.base import VenueUnresolved
 from libs.venues.binance import codec
-from libs.venues.binance.codec import ZERO
 from libs.venues.binance.limits import RateLimit
+from libs.venues.checked import ZERO
 
 T = TypeVar("T")
 NOTHING: Final = msgspec.Raw()

@@ -19,10 +19,9 @@ from libs.venues.base import (
     VenueUnavailable,
     VenueUnresolved,
 )
-from libs.venues.binance import api, codec, reports, trade_codec
+from libs.venues.binance import api, reports, trade_codec
 from libs.venues.binance.api import SignedApi
-from libs.venues.binance.codec import ZERO, Absurd
-from libs.venues.binance.filters import FILTER_FAILURE, Shaped, spelled
+from libs.venues.binance.filters import FILTER_FAILURE, Shaped
 from libs.venues.binance.limits import Limits
 from libs.venues.binance.reports import Execution
 from libs.venues.binance.rest import BinanceRest
@@ -31,6 +30,7 @@ from libs.venues.binance.session import CLOCK_S, RECV_WINDOW_MS, SIMULATED_CLOCK
 from libs.venues.binance.signing import Value, signer_of
 from libs.venues.binance.user_stream import UserStream
 from libs.venues.budget import Budget, Priority
+from libs.venues.checked import ZERO, Absurd, amount, spelled
 from libs.venues.credentials import Credentials
 
 PREPARED_S: Final = 15.0
@@ -188,7 +188,7 @@ class BinanceTrading:
         if row.symbol != order.symbol:
             return None
         of = reports.subject(order.intent_id, row.symbol, row.orderId)
-        executed = codec.amount(row.executedQty)
+        executed = amount(row.executedQty)
         trades = await self._trades_of(row.symbol, row.orderId) if executed else []
         told = [reports.acknowledged(of, row.time), *reports.fills(of, trades, executed)]
         end = reports.ending(of, row.status, row.expiryReason, row.updateTime)
@@ -240,7 +240,7 @@ class BinanceTrading:
         body = await self._api.query(api.ACCOUNT, {}, Priority.DATA)
         try:
             rows = trade_codec.read(trade_codec.account, body, "account.status").balances
-            held = {row.asset: codec.amount(row.free) + codec.amount(row.locked) for row in rows}
+            held = {row.asset: amount(row.free) + amount(row.locked) for row in rows}
         except (VenueUnresolved, Absurd) as err:
             raise VenueUnavailable(f"Binance's balances cannot be read: {err}") from err
         return {asset: total for asset, total in held.items() if total}

@@ -10,13 +10,14 @@ from decimal import Decimal
 from typing import Final
 
 from libs.core.types import MILLISECOND
+from libs.venues import checked
 from libs.venues.base import PrivateSink, VenueError, VenueRefused
 from libs.venues.binance import codec, reports, trade_codec
 from libs.venues.binance.api_connection import ApiConnection
-from libs.venues.binance.codec import ZERO, Absurd
 from libs.venues.binance.reports import Execution, Subject
 from libs.venues.binance.session import Session
 from libs.venues.binance.trade_codec import ExecutionReport
+from libs.venues.checked import ZERO, Absurd
 from libs.venues.pace import Backoff, together
 
 RENEW_S: Final = 23 * 3600.0
@@ -155,8 +156,8 @@ class UserStream:
 
     async def _tell_transfer(self, event: bytes, sink: PrivateSink) -> None:
         update = trade_codec.balance_update.decode(event)
-        codec.check_time(update.T)
-        codec.amount(update.d.copy_abs())
+        checked.check_time(update.T)
+        checked.amount(update.d.copy_abs())
         identity = f"{update.T}:{update.a}:{update.d}"
         if self._is_new(("transfer", identity)):
             await sink.transfer(update.a, update.d, update.T * MILLISECOND, identity)
@@ -180,8 +181,8 @@ class UserStream:
         self, of: Subject, event: ExecutionReport, trade: Execution | None, sink: PrivateSink
     ) -> bool:
         """Look up fills that the event counts and that were never told; False when they could not be had."""
-        key, executed = (of.symbol, of.order_id), codec.amount(event.z)
-        told = self._filled.pop(key, ZERO) + (codec.amount(trade.quantity) if trade is not None else ZERO)
+        key, executed = (of.symbol, of.order_id), checked.amount(event.z)
+        told = self._filled.pop(key, ZERO) + (checked.amount(trade.quantity) if trade is not None else ZERO)
         complete = told >= executed
         if not complete:
             complete = await self._look_up(of, executed, sink)

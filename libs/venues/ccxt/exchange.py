@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import logging
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -20,6 +21,8 @@ from libs.venues.checked import line
 from libs.venues.credentials import Credentials
 from libs.venues.errors import VenueUnavailable
 from libs.venues.pace import is_loopback
+
+log = logging.getLogger("libs.venues.ccxt")
 
 TIMEOUT_MS: Final = 10_000
 WINDOW_S: Final = 2.0
@@ -184,8 +187,8 @@ def _moved(address: Any, urls: Mapping[str, str], name: str) -> Any:
 
 
 async def close(exchange: Any) -> None:
-    """Close it, whatever it says."""
+    """Close it; what it says of a connection that had broken before concerns nobody any more."""
     try:
         await exchange.close()
-    except Exception:
-        return
+    except Exception as err:
+        log.debug("closing %s: %s", exchange.id, type(err).__name__)

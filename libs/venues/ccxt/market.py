@@ -18,7 +18,7 @@ from libs.venues.ccxt.feed import Feed, trade_of
 from libs.venues.ccxt.markets import instrument_of, market_of
 from libs.venues.ccxt.outcome import question
 from libs.venues.ccxt.quirks import quirk_of
-from libs.venues.checked import Absurd, past_bar, price, size, stamp
+from libs.venues.checked import Absurd, bar_of, price, size, stamp
 from libs.venues.clock import OffsetEstimate
 from libs.venues.credentials import Credentials
 from libs.venues.pace import Backoff
@@ -147,7 +147,7 @@ class CcxtMarketData:
     def _bars(self, symbol: str, interval_s: int, rows: Any) -> list[Bar]:
         try:
             return [
-                past_bar(
+                bar_of(
                     self.name,
                     symbol,
                     interval_s,
@@ -205,5 +205,5 @@ class CcxtMarketData:
 def _seconds(timeframe: str) -> int:
     try:
         return int(ccxt.Exchange.parse_timeframe(timeframe))
-    except Exception:  # whatever spelling an exchange has beside the usual ones
+    except (ValueError, TypeError, ccxt.NotSupported):  # a spelling that some exchange has beside the usual ones
         return 0

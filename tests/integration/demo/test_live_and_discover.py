@@ -29,6 +29,7 @@ def test_live_refuses_until_it_is_confirmed_accepted_and_has_credentials(cli: Cl
     config = yaml.safe_load(EXAMPLE.read_text(encoding="utf-8"))
     for venue in config["data"]["venues"]:
         venue["endpoint"] = "live"
+    config["data"]["venues"][0]["app_id"] = "4711"  # an application is no credential
     real = tmp_path / "real.yaml"
     real.write_text(yaml.safe_dump(config))
     bare = cli("live", "--config", str(real), "--confirm", "--accept-risk")

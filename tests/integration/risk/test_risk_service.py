@@ -356,11 +356,17 @@ async def test_the_admin_routes_halt_at_once_and_say_so(house: House) -> None:
 async def test_a_connectivity_trade_goes_the_way_of_every_signal(house: House) -> None:
     await open_house(house)
     async with await house.client() as http:
-        unknown = await http.post("/admin/smoke", json={"venue": "deriv", "symbol": "R_75"})
+        unknown = await http.post("/admin/smoke", json={"venue": "deriv", "symbol": "R_75", "nonce": 1})
         assert unknown.status_code == 503
         assert "no price of R_75" in unknown.text
-        answer = await http.post("/admin/smoke", json={"venue": "deriv", "symbol": "R_100"})
+        asked = {"venue": "deriv", "symbol": "R_100", "nonce": 7}
+        answer = await http.post("/admin/smoke", json=asked)
         verdict = await house.verdict(answer.json()["signal_id"])
+        again = await http.post("/admin/smoke", json=asked)
+        assert again.json() == answer.json()
+        other = await http.post("/admin/smoke", json={**asked, "nonce": 8})
+        assert not (await house.verdict(other.json()["signal_id"])).approved, "one at a time"
+        assert len(house.events(Verdict)) == 2
         assert verdict.approved
         assert verdict.strategy == SMOKE
         assert (await http.post("/admin/flatten", json={"scope": SMOKE, "reason": "seen"})).json()["in_force"]

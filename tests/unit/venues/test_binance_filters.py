@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from libs.core.types import Side
 from libs.venues.base import VenueRefused, VenueUnavailable
 from libs.venues.binance.exchange_info import SymbolInfo, decode_exchange_info
-from libs.venues.binance.filters import Rules, Shaped, spelled
+from libs.venues.binance.filters import Rules, Shaped
+from libs.venues.checked import spelled
 
 D = Decimal
 PRICE = {"filterType": "PRICE_FILTER", "minPrice": "0.01", "maxPrice": "1000000.00", "tickSize": "0.01000000"}

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from libs.core.types import BarFlag
-from libs.venues.checked import Absurd, decimals, down_to, exact, past_bar, positive, real, sequence, spelled, stamp
+from libs.venues.checked import Absurd, bar_of, decimals, down_to, exact, positive, real, sequence, spelled, stamp
 
 AMOUNTS = st.decimals(min_value=0, max_value=10**12, places=12, allow_nan=False, allow_infinity=False)
 STEPS = st.sampled_from([Decimal(text) for text in ("1", "0.5", "0.01", "0.05", "1E-8", "0.000000001", "100")])
@@ -78,10 +78,10 @@ def test_digits_that_a_step_needs(step: str, digits: int) -> None:
 )
 def test_a_bar_that_cannot_be_is_none(open_s: int, prices: tuple[float, float, float, float]) -> None:
     with pytest.raises(Absurd):
-        past_bar("v", "S", 60, open_s * 10**9, prices, volume=1.0)
+        bar_of("v", "S", 60, open_s * 10**9, prices, volume=1.0)
 
 
 def test_a_bar_without_trades_says_so() -> None:
-    bar = past_bar("v", "S", 60, 60 * 10**9, (1.0, 1.0, 1.0, 1.0), volume=0.0)
+    bar = bar_of("v", "S", 60, 60 * 10**9, (1.0, 1.0, 1.0, 1.0), volume=0.0)
     assert bar.flags == BarFlag.HISTORY | BarFlag.EMPTY
     assert bar.ts_event == 120 * 10**9
