@@ -222,3 +222,35 @@ class HistoryRequest(Event, tag="history_request.v1", frozen=True, kw_only=True)
     interval_s: int
     count: int
     end: Nanos = 0
+
+
+class Headline(Event, tag="headline.v1", frozen=True, kw_only=True):
+    """A piece of news, as its source published it. `ts_event` is the time of publication, ns UTC.
+
+    Attributes:
+        source: the feed's name in the configuration; source_id: the feed's own id of the entry.
+        title, summary: plain text without markup; link: where it can be read.
+        symbols: canonical symbols that it is about, by the table in the configuration; () = none known.
+    """
+
+    source: str
+    source_id: str
+    title: str
+    summary: str = ""
+    link: str = ""
+    symbols: tuple[str, ...] = ()
+
+
+class Reading(Event, tag="reading.v1", frozen=True, kw_only=True):
+    """One value of an outside series (a rate, an index, funding). `ts_event` is when it was published, ns UTC.
+
+    Attributes:
+        source, series: who publishes it and under which name.
+        period: beginning of what the value is about, ns UTC; never used to join, for it is known only at `ts_event`.
+        value: in the series' own unit.
+    """
+
+    source: str
+    series: str
+    period: Nanos
+    value: float

@@ -10,11 +10,11 @@ from libs.core.types.base import Event, stable_id
 from libs.core.types.control import Applied, Control, DeadLetter
 from libs.core.types.decision import Permit, Signal, Verdict
 from libs.core.types.forecast import Features, Forecast
-from libs.core.types.market import Bar, BookStats, FeedHealth, Instrument, Ticks, VenueClock
+from libs.core.types.market import Bar, BookStats, FeedHealth, Headline, Instrument, Reading, Ticks, VenueClock
 from libs.core.types.order import AccountState, Fill, Order, Position, Reconciliation
 
 STREAMS: Final[dict[str, tuple[str, ...]]] = {
-    "MARKET": ("md.>",),
+    "MARKET": ("md.>", "news.>"),
     "FEATURES": ("feat.>",),
     "DECISIONS": ("forecast.>", "signal.>", "risk.verdict.>", "applied.>"),
     "ORDERS": ("permit.>", "order.>", "fill.>", "position.>", "account.>", "recon.>"),
@@ -90,6 +90,10 @@ def subject_of(event: Event) -> str:
             return f"md.clock.{token(event.venue)}"
         case Instrument():
             return f"md.instrument.{token(event.venue)}.{token(event.symbol)}"
+        case Headline():
+            return f"news.headline.{token(event.source)}"
+        case Reading():
+            return f"md.series.{token(event.source)}.{token(event.series)}"
         case Features():
             return f"feat.{interval_token(event.interval_s)}.{token(event.venue)}.{token(event.symbol)}"
         case Forecast():

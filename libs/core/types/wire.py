@@ -14,8 +14,10 @@ from libs.core.types.market import (
     Bar,
     BookStats,
     FeedHealth,
+    Headline,
     HistoryRequest,
     Instrument,
+    Reading,
     Ticks,
     VenueClock,
     Warmup,
@@ -29,6 +31,8 @@ AnyEvent = (
     | FeedHealth
     | VenueClock
     | Instrument
+    | Headline
+    | Reading
     | Warmup
     | HistoryRequest
     | Features
