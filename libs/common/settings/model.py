@@ -96,6 +96,45 @@ class DataSettings(_Section):
         return self
 
 
+class NewsSourceSettings(_Section):
+    """One source of headlines: a feed (rss, Atom too), a file that grows (jsonl), or one played again (replay)."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9_-]{1,40}$")
+    kind: Literal["rss", "jsonl", "replay"]
+    url: str = Field("", pattern=r"^(https?://\S+)?$", description="rss: where the feed is")
+    path: Path | None = Field(None, description="jsonl, replay: one headline a line, as JSON")
+    every_s: float = Field(300.0, ge=10, description="rss: it is asked this often, give or take a tenth")
+    clock: str = Field("", description="replay: the venue whose data clock it follows; empty = the first one")
+
+    @model_validator(mode="after")
+    def _has_what_its_kind_reads(self) -> NewsSourceSettings:
+        wanted, other = ("url", "path") if self.kind == "rss" else ("path", "url")
+        if not getattr(self, wanted) or getattr(self, other):
+            raise ValueError(f"a source of kind {self.kind} needs {wanted}, and no {other}")
+        return self
+
+
+class NewsSettings(_Section):
+    """Headlines: where they come from and which symbols they are about."""
+
+    sources: tuple[NewsSourceSettings, ...] = ()
+    symbols: dict[str, tuple[str, ...]] = Field(
+        default_factory=lambda: {"BTC": ("bitcoin", "btc"), "ETH": ("ethereum", "ether", "eth")},
+        description="asset or symbol to the words by which a headline is about it; whole words, case does not matter",
+    )
+    max_age_s: Seconds = Field(86_400.0, description="older headlines are left out when a source is first read")
+    max_bytes: int = Field(2_000_000, ge=10_000, le=50_000_000, description="a larger feed is refused whole")
+
+    @model_validator(mode="after")
+    def _each_source_once(self) -> NewsSettings:
+        names = [source.name for source in self.sources]
+        if len(set(names)) != len(names):
+            raise ValueError("each source needs a name of its own")
+        if empty := [key for key, words in self.symbols.items() if not any(word.strip() for word in words)]:
+            raise ValueError(f"symbols: {empty[0]} has no words")
+        return self
+
+
 class FeaturesSettings(_Section):
     """The feature set that travels, and what is archived."""
 
@@ -106,6 +145,17 @@ class FeaturesSettings(_Section):
     retention_days: int = Field(30, ge=1, description="rows of the archive older than this are dropped")
 
 
+class SentimentSettings(_Section):
+    """Headlines to a score, and the score to a forecast."""
+
+    model: Path | None = Field(None, description="folder made by conclave train sentiment; empty = the lexicon")
+    half_life_s: Seconds = Field(3600.0, description="data time in which a headline loses half its weight")
+    stale_after_s: Seconds = Field(21_600.0, description="data time after which a headline counts no more")
+    tilt: float = Field(0.5, ge=0, le=3, description="log odds of up over neutral at a score of 1")
+    min_score: float = Field(0.05, ge=0, lt=1, description="a score nearer to zero says nothing (low_confidence)")
+    budget_ms: float = Field(500.0, gt=0, description="a headline may take the worker this long before it is late")
+
+
 class ModelSettings(_Section):
     """Agents and the meta-agent."""
 
@@ -113,6 +163,7 @@ class ModelSettings(_Section):
     min_confidence: float = Field(0.55, ge=0.5, le=1, description="the meta-agent speaks from here")
     max_disagreement: float = Field(0.40, ge=0, le=1, description="share of weight outside the majority")
     min_health: float = Field(0.7, ge=0, le=1, description="below this feed score agents abstain")
+    sentiment: SentimentSettings = SentimentSettings()
 
 
 class TrainingSettings(_Section):
@@ -228,6 +279,7 @@ class Settings(_Section):
     """The whole configuration file."""
 
     data: DataSettings
+    news: NewsSettings = NewsSettings()
     features: FeaturesSettings = FeaturesSettings()
     model: ModelSettings = ModelSettings()
     training: TrainingSettings = TrainingSettings()

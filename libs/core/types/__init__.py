@@ -14,7 +14,7 @@ from libs.core.types.control import (
     TimePassed,
 )
 from libs.core.types.decision import SMOKE, Action, Approved, Check, Permit, Rejected, Signal, Verdict
-from libs.core.types.forecast import Abstention, Features, Forecast, Vote
+from libs.core.types.forecast import Abstention, Features, Forecast, Scored, Vote
 from libs.core.types.market import (
     Bar,
     BarFlag,
@@ -100,6 +100,7 @@ __all__ = [
     "Rejected",
     "ReportKind",
     "Restored",
+    "Scored",
     "Side",
     "Signal",
     "Started",

@@ -99,3 +99,26 @@ class Forecast(Event, tag="forecast.v1", frozen=True, kw_only=True):
     votes: tuple[Vote, ...] = ()
     disagreement: float | None = None
     latency_us: float = 0.0
+
+
+class Scored(Event, tag="scored.v1", frozen=True, kw_only=True):
+    """What a sentiment model made of one headline; `ts_event` is the headline's, its time of publication.
+
+    Attributes:
+        headline: id of the Headline. source, symbols: as the headline has them.
+        score: -1 (bad news) to 1 (good news); None when it could not be scored, `detail` says why.
+        p_down, p_neutral, p_up: class probabilities that sum to 1; None when it could not be scored.
+        model_id: which model said so; "" when none did.
+        latency_us: time spent in scoring, machine microseconds (no part in parity).
+    """
+
+    headline: str
+    source: str
+    symbols: tuple[str, ...] = ()
+    score: float | None = None
+    p_down: float | None = None
+    p_neutral: float | None = None
+    p_up: float | None = None
+    model_id: str = ""
+    detail: str = ""
+    latency_us: float = 0.0

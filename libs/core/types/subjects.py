@@ -9,7 +9,7 @@ from urllib.parse import quote, unquote
 from libs.core.types.base import Event, stable_id
 from libs.core.types.control import Applied, Control, DeadLetter
 from libs.core.types.decision import Permit, Signal, Verdict
-from libs.core.types.forecast import Features, Forecast
+from libs.core.types.forecast import Features, Forecast, Scored
 from libs.core.types.market import Bar, BookStats, FeedHealth, Headline, Instrument, Reading, Ticks, VenueClock
 from libs.core.types.order import AccountState, Fill, Order, Position, Reconciliation
 
@@ -92,6 +92,8 @@ def subject_of(event: Event) -> str:
             return f"md.instrument.{token(event.venue)}.{token(event.symbol)}"
         case Headline():
             return f"news.headline.{token(event.source)}"
+        case Scored():
+            return f"news.score.{token(event.source)}"
         case Reading():
             return f"md.series.{token(event.source)}.{token(event.series)}"
         case Features():

@@ -9,7 +9,7 @@ import msgspec
 from libs.core.types.base import Event
 from libs.core.types.control import Applied, Control, DeadLetter, Durable, Restored, Started, TimePassed
 from libs.core.types.decision import Permit, Signal, Verdict
-from libs.core.types.forecast import Features, Forecast
+from libs.core.types.forecast import Features, Forecast, Scored
 from libs.core.types.market import (
     Bar,
     BookStats,
@@ -37,6 +37,7 @@ AnyEvent = (
     | HistoryRequest
     | Features
     | Forecast
+    | Scored
     | Signal
     | Verdict
     | Permit
