@@ -40,6 +40,8 @@ DURABLE_TYPES: tuple[type[Event], ...] = (Permit, Order, Fill, Position, Account
 FLUSH_ENTRIES = 512
 FLUSH_BYTES = 1024 * 1024
 FLUSH_S = 0.1
+RESTORED_BYTES = 512 * 1024
+"""Bytes of a restored state in one entry of the journal: half of NATS' smallest usual limit of a message."""
 
 
 @dataclass(slots=True)
@@ -91,11 +93,20 @@ class StageRunner:
         first = await self.take_inline(self._event(Started, "started", stage=self.stage.name, config=config))
         if snapshot is not None:
             self.stage.restore(snapshot)
-            restored = self._event(Restored, "restored", stage=self.stage.name, snapshot=snapshot)
-            self._note(Inline(encode(restored)))
+            await self._journal_restored(snapshot)
         await self.flush()
         self._flusher = asyncio.create_task(self._flush_regularly(), name=f"journal-{self.stage.name}")
         return first
+
+    async def _journal_restored(self, snapshot: bytes) -> None:
+        """Note the state that was taken up, in as many entries as it needs messages."""
+        parts = max(-(-len(snapshot) // RESTORED_BYTES), 1)
+        for part in range(parts):
+            at = part * RESTORED_BYTES
+            fields = {"snapshot": snapshot[at : at + RESTORED_BYTES], "part": part, "parts": parts}
+            self._note(Inline(encode(self._event(Restored, f"restored-{part}", stage=self.stage.name, **fields))))
+            if parts > 1:
+                await self.flush()
 
     def _event(self, kind: type[Any], name: str, **fields: Any) -> Any:
         event_id = stable_id(name, self.stage.name, self._bus.epoch)

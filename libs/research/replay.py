@@ -167,6 +167,7 @@ def _replay_stage(
     progress: Callable[[int], None],
 ) -> None:
     stage: Stage | None = None
+    parts: list[bytes] = []
     for run, entry in recording.entries(name):
         event = recording.event(entry)
         report.applied[name] += 1
@@ -177,7 +178,10 @@ def _replay_stage(
         if stage is None:
             raise ReplayError(f"{name}: run {run} does not begin with how it was started")
         if isinstance(event, Restored):
-            stage.restore(event.snapshot)
+            parts = [] if event.part == 0 else parts
+            parts.append(event.snapshot)
+            if len(parts) == event.parts:
+                stage.restore(b"".join(parts))
             continue
         for output in stage.apply(event, 0):
             subject = subject_of(output)

@@ -21,6 +21,7 @@ from services.features.outages import BUS_FAILURES
 from services.features.settings import archive_settings, stage_config
 
 SNAPSHOT_S = 30.0
+SAVE_TIMEOUT_S = 3.0
 FLUSH_S = 4.0
 """Longest that draining waits for the last batch."""
 
@@ -40,6 +41,7 @@ class App:
         self._store: Store | None = None
         self._archiving: asyncio.Task[None] | None = None
         self._started = False
+        self._saving = asyncio.Lock()
 
     async def start(self) -> None:
         """Take up the last snapshot, then warm up and archive in the background.
@@ -119,6 +121,7 @@ class App:
 
     async def _save(self) -> None:
         try:
-            await asyncio.wait_for(state.save(self._chassis.bus, self.stage), 3.0)
+            async with self._saving, asyncio.timeout(SAVE_TIMEOUT_S):
+                await state.save(self._chassis.bus, self.stage)
         except BUS_FAILURES as err:
             self._chassis.log.warning("snapshot not kept", error=str(err) or type(err).__name__)

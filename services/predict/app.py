@@ -43,6 +43,7 @@ class PredictApp:
         self._warm_bars: dict[Series, int] = {}
         self._waiting: dict[str, str] = {"clocks": "the clocks of the venues"}
         self._began = False
+        self._saving = asyncio.Lock()
 
     async def start(self) -> None:
         """Listen to the venues' clocks and begin to load history; readiness tells how far that is."""
@@ -170,7 +171,7 @@ class PredictApp:
         saved = state.Saved(self._handlers.reached_ns, self._stage.snapshot())
         await self._runner.flush()
         try:
-            async with asyncio.timeout(SAVE_TIMEOUT_S):
+            async with self._saving, asyncio.timeout(SAVE_TIMEOUT_S):
                 await state.save(self._bus, saved)
         except Exception as err:  # whatever the bus cannot do now, the next save can: trading does not wait for it
             self._chassis.log.warning("state not saved", reason=str(err) or type(err).__name__)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from libs.common.bus import Bus
+from libs.common.bus import Bus, get_large, put_large
 from libs.core.types import Nanos
 
 BUCKET = "snapshots"
@@ -20,7 +20,7 @@ class Saved(msgspec.Struct, frozen=True):
 
 async def load(bus: Bus) -> Saved | None:
     """The newest saved state, or None when there is none that can be read."""
-    data = await bus.kv_get(BUCKET, KEY)
+    data = await get_large(bus, BUCKET, KEY)
     if not data:
         return None
     try:
@@ -30,5 +30,5 @@ async def load(bus: Bus) -> Saved | None:
 
 
 async def save(bus: Bus, saved: Saved) -> None:
-    """Replace the saved state."""
-    await bus.kv_put(BUCKET, KEY, msgspec.msgpack.encode(saved))
+    """Replace the saved state. One call at a time."""
+    await put_large(bus, BUCKET, KEY, msgspec.msgpack.encode(saved))

@@ -53,10 +53,17 @@ class Started(Event, tag="started.v1", frozen=True, kw_only=True):
 
 
 class Restored(Event, tag="restored.v1", frozen=True, kw_only=True):
-    """A stage took up this state before its first input of the run."""
+    """A stage took up this state before its first input of the run.
+
+    Attributes:
+        snapshot: the state, or one part of it where it is too large for a message.
+        part, parts: which part this is, from 0, of how many; they follow one another.
+    """
 
     stage: str
     snapshot: bytes
+    part: int = 0
+    parts: int = 1
 
 
 class Ref(msgspec.Struct, frozen=True, array_like=True, tag=0):

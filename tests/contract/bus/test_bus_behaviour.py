@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
-from libs.common.bus import Bus, BusError, MemoryBroker, MemoryBus, NatsBus, Received
+from libs.common.bus import Bus, BusError, MemoryBroker, MemoryBus, NatsBus, Received, get_large, put_large
+from libs.common.bus.large import MARK, PART_BYTES
 from libs.core.types import Control, ControlKind, Event, HistoryRequest, Ticks, Trade
 
 Connect = Callable[[], Awaitable[Bus]]
@@ -158,6 +159,79 @@ async def test_keys_are_kept_and_compared_before_they_are_swapped(connect: Conne
     assert await bus.kv_get("leases", "account") == b"second"
     await bus.kv_put("kill", "R_100", b"halt")
     assert await bus.kv_keys("kill") == ["R_100"]
+
+
+def blob(size: int, salt: int = 0) -> bytes:
+    return (salt.to_bytes(1) + bytes(range(251))) * (size // 252 + 1)
+
+
+@pytest.mark.parametrize("size", [0, 1, PART_BYTES, PART_BYTES + 1, 7 * PART_BYTES // 2])
+async def test_a_value_of_any_size_comes_back_as_it_was(connect: Connect, size: int) -> None:
+    bus = await connect()
+    assert await get_large(bus, "snapshots", "stage") is None
+    for salt in range(3):
+        value = blob(size, salt)[:size]
+        await put_large(bus, "snapshots", "stage", value)
+        assert await get_large(bus, "snapshots", "stage") == value
+
+
+async def test_a_large_value_may_become_small_and_large_again(connect: Connect) -> None:
+    bus = await connect()
+    for value in (blob(3 * PART_BYTES), b"small", blob(2 * PART_BYTES, 1), MARK + b"looks like a head", b""):
+        await put_large(bus, "snapshots", "stage", value)
+        assert await get_large(bus, "snapshots", "stage") == value
+
+
+class Killed(Exception):
+    """Where a writer ends."""
+
+
+async def test_a_writer_that_is_killed_anywhere_leaves_the_old_value(connect: Connect) -> None:
+    bus = await connect()
+    old, new = blob(3 * PART_BYTES), blob(4 * PART_BYTES, 1)
+
+    class Dying:
+        """A bus whose process ends before its `left`-th write from now."""
+
+        def __init__(self, left: int) -> None:
+            self.left = left
+
+        kv_get = staticmethod(bus.kv_get)
+
+        async def kv_put(self, bucket: str, key: str, data: bytes) -> int:
+            if self.left == 0:
+                raise Killed
+            self.left -= 1
+            return await bus.kv_put(bucket, key, data)
+
+    await put_large(bus, "snapshots", "stage", old)
+    writes = 0
+    while True:
+        try:
+            await put_large(Dying(writes), "snapshots", "stage", new)  # type: ignore[arg-type]
+        except Killed:
+            assert await get_large(bus, "snapshots", "stage") == old
+            writes += 1
+        else:
+            break
+    assert writes == -(-len(new) // PART_BYTES) + 1
+    assert await get_large(bus, "snapshots", "stage") == new
+
+
+async def test_a_large_value_with_a_spoiled_or_missing_part_is_none(connect: Connect) -> None:
+    bus = await connect()
+    await put_large(bus, "snapshots", "stage", blob(3 * PART_BYTES))
+    head, part = await bus.kv_get("snapshots", "stage"), await bus.kv_get("snapshots", "stage.a.1")
+    assert head is not None
+    assert part is not None
+    await bus.kv_put("snapshots", "stage.a.1", part[:-1])
+    assert await get_large(bus, "snapshots", "stage") is None
+    await bus.kv_put("snapshots", "other", head)
+    assert await get_large(bus, "snapshots", "other") is None
+    await bus.kv_put("snapshots", "stage", MARK + b"torn")
+    assert await get_large(bus, "snapshots", "stage") is None
+    await put_large(bus, "snapshots", "stage", blob(2 * PART_BYTES))
+    assert await get_large(bus, "snapshots", "stage") == blob(2 * PART_BYTES)
 
 
 async def test_a_new_run_of_a_publisher_is_a_new_epoch_and_goes_on(connect: Connect, until) -> None:

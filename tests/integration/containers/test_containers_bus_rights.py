@@ -15,6 +15,7 @@ from libs.core.types.subjects import STREAMS
 EVERY_SERVICE = frozenset(SERVICES)
 EVERYBODY = EVERY_SERVICE | {OPERATOR}
 MAY_PUBLISH = {
+    "news.headline.rss": {"ingest"},
     "md.tick.deriv.R_100": {"ingest"},
     "md.bar.5s.deriv.R_100": {"ingest"},
     "md.clock.deriv": {"ingest"},
@@ -43,7 +44,9 @@ MAY_PUBLISH = {
     "$KV.leases.account-deriv-paper": {"execute"},
     "$KV.instruments.deriv": {"ingest"},
     "$KV.snapshots.features": {"features"},
+    "$KV.snapshots.features.a.0": {"features"},
     "$KV.snapshots.predict": {"predict"},
+    "$KV.snapshots.predict.b.12": {"predict"},
     "$KV.snapshots.risk": {"risk"},
     # What is in a stream stays there, and no reader outlives who made it.
     "$JS.API.STREAM.DELETE.ORDERS": set(),

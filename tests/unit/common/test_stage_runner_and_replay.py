@@ -114,6 +114,29 @@ async def test_a_recording_replays_equal_across_a_restart_with_a_snapshot(until,
     assert report.runs["features"] == 2
 
 
+async def test_a_state_larger_than_a_message_is_journalled_in_parts(until, monkeypatch) -> None:
+    class Heavy(Summing):
+        def snapshot(self) -> bytes:
+            return msgspec.msgpack.encode((self.total, bytes(range(256)) * 5_000))
+
+        def restore(self, snapshot: bytes) -> None:
+            self.total, padding = msgspec.msgpack.decode(snapshot)
+            assert padding == bytes(range(256)) * 5_000
+
+    broker, stage = MemoryBroker(), Heavy(b"2")
+    stage.total = 41.0
+    taking = StageRunner(Heavy(b"2"), MemoryBus(broker))
+    await taking.start(b"2", stage.snapshot())
+    await taking.take_inline(bar(1))
+    await taking.close()
+    found = messages(broker)
+    assert max(len(m.payload) for m in found) < 1024 * 1024
+    monkeypatch.setattr(replay_module, "STAGES", ("features",))
+    report = replay(Recording(found), lambda name, config: Heavy(config))
+    assert report.ok, (report.difference, report.problems)
+    assert report.equal["Features"] == 1
+
+
 async def test_an_altered_input_is_the_first_difference(until, monkeypatch) -> None:
     broker = MemoryBroker()
     await run(broker, range(6), until)
