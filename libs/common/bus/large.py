@@ -1,4 +1,4 @@
-"""Values of any size in a key-value bucket: in parts where a message is too small, replaced as a whole or not at all."""
+"""Values of any size in a key-value bucket: in parts where a message is too small, replaced whole or not at all."""
 
 from __future__ import annotations
 
