@@ -84,14 +84,16 @@ class BarFlag(IntFlag):
     TIMER = 4  # closed because the data clock passed its end, not by a later event
     VENUE = 8  # the venue's own closed kline (source: venue)
     HISTORY = 16  # from the venue's history, not built from the live stream
+    FILLED = 32  # the stream lost part of it; what was missing came from history later
 
 
 class Bar(Event, tag="bar.v1", frozen=True, kw_only=True):
-    """A closed bar. `ts_event` is its end (open time + interval), the first moment at which it is known.
+    """A closed bar. `ts_event` is its end, the first moment at which it is known: open time + interval, and of 1d and
+    1w bars the end of the session or trading week.
 
     Attributes:
-        interval_s: length in seconds.
-        open_time: ns UTC, multiple of the interval.
+        interval_s: length in seconds; 86,400 and 604,800 name 1d and 1w however long the session is.
+        open_time: ns UTC, multiple of the interval; of 1d and 1w bars the beginning of the session or trading week.
         open, high, low, close: quote currency.
         volume: base units. buy_volume: the part whose aggressor bought. trades: number of prints.
         flags: bits of BarFlag.
@@ -115,6 +117,34 @@ class Bar(Event, tag="bar.v1", frozen=True, kw_only=True):
     ts_recv: Nanos = 0
 
 
+class TickBar(Event, tag="tickbar.v1", frozen=True, kw_only=True):
+    """A closed bar of a number of prints instead of a time. `ts_event` is the time of its last print.
+
+    A type of its own, not a Bar with an odd interval: whoever reads Bars may rely on a grid of times, which this lacks.
+
+    Attributes:
+        ticks: prints in it. open_time: time of the first, ns UTC.
+        open, high, low, close: quote currency. volume, buy_volume: base units, as in Bar.
+        flags: bits of BarFlag. first_seq, last_seq: venue sequences of its first and last print, 0 when none.
+        ts_recv: machine clock at arrival of the last print, ns; 0 when it came from history.
+    """
+
+    venue: str
+    symbol: str
+    ticks: int
+    open_time: Nanos
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float = 0.0
+    buy_volume: float = 0.0
+    flags: int = 0
+    first_seq: int = 0
+    last_seq: int = 0
+    ts_recv: Nanos = 0
+
+
 class FeedState(StrEnum):
     """Whether a feed should be delivering now."""
 
@@ -131,8 +161,11 @@ class FeedHealth(Event, tag="health.v1", frozen=True, kw_only=True):
         score: 0 (unusable) to 1 (perfect).
         staleness_s: data seconds since the last tick.
         gaps, late, duplicates, rejected, reconnects: counts since start.
-        clock_offset_ms: venue clock minus machine clock, estimated.
-        event: what happened (gap, gap_filled, hole, stale, reconnect, resync, late, rejected); "" for the periodic one.
+        clock_offset_ms: venue clock minus machine clock, estimated. clock_drift_ppm: how fast that difference grows,
+            millionths; positive when the venue's clock is the faster one.
+        delay_s: how late the source's data is by its nature, seconds; 0 for a live stream.
+        failing: the checks that failed in the last minute of data time, by their names in `data.quality.weights`.
+        event: what happened (docs/data.md lists the names); "" for the periodic one.
         detail: one line for people.
     """
 
@@ -147,6 +180,9 @@ class FeedHealth(Event, tag="health.v1", frozen=True, kw_only=True):
     rejected: int = 0
     reconnects: int = 0
     clock_offset_ms: float = 0.0
+    clock_drift_ppm: float = 0.0
+    delay_s: float = 0.0
+    failing: tuple[str, ...] = ()
     event: str = ""
     detail: str = ""
 

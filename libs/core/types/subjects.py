@@ -10,7 +10,7 @@ from libs.core.types.base import Event, stable_id
 from libs.core.types.control import Applied, Control, DeadLetter
 from libs.core.types.decision import Permit, Signal, Verdict
 from libs.core.types.forecast import Features, Forecast, Scored
-from libs.core.types.market import Bar, BookStats, FeedHealth, Headline, Instrument, Reading, Ticks, VenueClock
+from libs.core.types.market import Bar, BookStats, FeedHealth, Headline, Instrument, Reading, TickBar, Ticks, VenueClock
 from libs.core.types.order import AccountState, Fill, Order, Position, Reconciliation
 
 STREAMS: Final[dict[str, tuple[str, ...]]] = {
@@ -27,6 +27,10 @@ DURABLE: Final = frozenset({"ORDERS", "CONTROL", "DLQ"})
 """Streams whose acknowledgement survives a power cut (the server's default persist mode)."""
 
 
+DAY_S: Final = 86_400
+WEEK_S: Final = 604_800
+
+
 @lru_cache(maxsize=4096)
 def token(text: str) -> str:
     """`text` as one safe subject token: percent-encoded where NATS gives a character a meaning."""
@@ -39,23 +43,46 @@ def untoken(text: str) -> str:
 
 
 def interval_token(interval_s: int) -> str:
-    """An interval the way traders write it: 1s, 5s, 1m, 15m, 1h, 1d."""
-    for unit, seconds in (("d", 86_400), ("h", 3_600), ("m", 60)):
+    """An interval the way traders write it: 1s, 5s, 1m, 15m, 1h, 1d, 1w."""
+    for unit, seconds in (("w", WEEK_S), ("d", DAY_S), ("h", 3_600), ("m", 60)):
         if interval_s % seconds == 0:
             return f"{interval_s // seconds}{unit}"
     return f"{interval_s}s"
 
 
 def interval_seconds(text: str) -> int:
-    """Seconds in "5s", "1m", "1h" or "1d".
+    """Seconds in "5s", "1m", "1h", "1d" or "1w".
 
     Raises:
-        ValueError: not a whole positive number followed by s, m, h or d.
+        ValueError: not a whole positive number followed by s, m, h, d or w.
     """
-    units = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+    units = {"s": 1, "m": 60, "h": 3_600, "d": DAY_S, "w": WEEK_S}
     if len(text) < 2 or text[-1] not in units or not text[:-1].isdigit() or int(text[:-1]) == 0:
-        raise ValueError(f"{text!r} is no interval; write for example 1s, 5s, 1m, 15m, 1h")
+        raise ValueError(f"{text!r} is no interval; write for example 1s, 5s, 1m, 15m, 1h, 1d, 1w")
     return int(text[:-1]) * units[text[-1]]
+
+
+def is_bar_length(interval_s: int) -> bool:
+    """Whether bars can be so long: a whole number of seconds that divides a day, or a week."""
+    return interval_s == WEEK_S or (interval_s > 0 and DAY_S % interval_s == 0)
+
+
+def ticks_token(ticks: int) -> str:
+    """The length of a tick bar as it is written: 100t."""
+    return f"{ticks}t"
+
+
+def ticks_in(text: str) -> int:
+    """Prints in "100t"; 0 when `text` is written otherwise and may be an interval of time.
+
+    Raises:
+        ValueError: fewer than two prints.
+    """
+    if not text.endswith("t") or not text[:-1].isdigit():
+        return 0
+    if int(text[:-1]) < 2:
+        raise ValueError(f"{text!r} is no tick bar; it takes two prints or more, for example 100t")
+    return int(text[:-1])
 
 
 def stream_of(subject: str) -> str:
@@ -80,6 +107,8 @@ def subject_of(event: Event) -> str:
     match event:
         case Bar():
             return f"md.bar.{interval_token(event.interval_s)}.{token(event.venue)}.{token(event.symbol)}"
+        case TickBar():
+            return f"md.tickbar.{ticks_token(event.ticks)}.{token(event.venue)}.{token(event.symbol)}"
         case Ticks():
             return f"md.tick.{token(event.venue)}.{token(event.symbol)}"
         case BookStats():

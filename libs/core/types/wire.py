@@ -18,6 +18,7 @@ from libs.core.types.market import (
     HistoryRequest,
     Instrument,
     Reading,
+    TickBar,
     Ticks,
     VenueClock,
     Warmup,
@@ -28,6 +29,7 @@ AnyEvent = (
     Ticks
     | BookStats
     | Bar
+    | TickBar
     | FeedHealth
     | VenueClock
     | Instrument
