@@ -1,12 +1,33 @@
-"""Features: names and sets (`catalogue`, light) and the engine that computes them (`engine`, needs numba)."""
+"""Features: what they are (`catalogue`, light), sets by name (`sets`) and the engine that computes them (`engine`)."""
 
-from libs.core.features.catalogue import CORE20, SETS, Feature, FeatureSet, feature_set
+from libs.core.features.catalogue import CUMULATIVE, Feature, FeatureSet, feature_set
 
-__all__ = ["CORE20", "SETS", "Feature", "FeatureSet", "feature_set", "warm_kernels"]
+__all__ = ["CUMULATIVE", "Feature", "FeatureSet", "feature_set", "warm_kernels"]
 
 
 def warm_kernels() -> None:
     """Compile every kernel into numba's cache, or load it from there; `make setup` calls it."""
-    from libs.core.features import kernels
+    import numpy as np
 
-    kernels.warm()
+    from libs.core.features.engine import Bars, FeatureEngine
+    from libs.core.features.sets import SETS
+    from libs.core.types import SECOND, Bar
+
+    one = np.ones(1)
+    for features in list(SETS.values()):
+        engine = FeatureEngine("", "", 60, features)
+        engine.take(
+            Bar(
+                id="",
+                ts_event=0,
+                venue="",
+                symbol="",
+                interval_s=60,
+                open_time=60 * SECOND,
+                open=1.0,
+                high=1.0,
+                low=1.0,
+                close=1.0,
+            )
+        )
+        engine.batch(Bars(open_time=np.array([60 * SECOND]), open=one, high=one, low=one, close=one, volume=one))

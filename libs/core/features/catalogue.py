@@ -1,37 +1,55 @@
-"""Names, parameters and warm-up of every feature, and the sets that travel; imports no numba, so anyone may read it."""
+"""What a feature and a set of features are, and the sets by name; imports no numba, so anyone may read it."""
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 import msgspec
 
 from libs.core.types import stable_id
 
+CUMULATIVE: Final = -1
+"""Memory of a feature that sums since the first bar: only its differences can be compared."""
+
 
 class Feature(msgspec.Struct, frozen=True, kw_only=True):
-    """One feature.
+    """One feature: an output of a kernel at some parameters.
 
     Attributes:
         name: how it is known everywhere.
         version: +1 whenever its kernel gives other values for the same bars.
+        kernel, values, output: which kernel, at which parameters, which of its outputs.
         params: the numbers in its definition, in a canonical text.
         warmup: leading bars without a value, so that `warmup` is the index of the first value.
-        unit: what a value measures.
+        memory: bars after which a run that started later gives the same value within 1e-9; CUMULATIVE = never.
+        unit: what a value measures. low, high: bounds that it never leaves.
+        needs: inputs beside bars without which it is NaN.
     """
 
     name: str
     version: int = 1
+    kernel: str
+    values: tuple[float, ...] = ()
+    output: int = 0
     params: str
     warmup: int
+    memory: int
     unit: str
+    low: float = -math.inf
+    high: float = math.inf
+    needs: tuple[str, ...] = ()
 
 
 class FeatureSet(msgspec.Struct, frozen=True, kw_only=True):
-    """A named list of features in the order in which their values travel."""
+    """A named list of features in the order in which their values travel.
+
+    `entries` is what it was made of, see `libs.core.features.sets`; it rebuilds the set in another process.
+    """
 
     name: str
     features: tuple[Feature, ...]
+    entries: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -44,8 +62,18 @@ class FeatureSet(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def warmup(self) -> int:
-        """Index of the first bar at which every feature has a value."""
-        return max(feature.warmup for feature in self.features)
+        """Index of the first bar at which every feature that bars alone give has a value."""
+        return max((feature.warmup for feature in self.features if not feature.needs), default=0)
+
+    @property
+    def memory(self) -> int:
+        """Bars after which the past before them is forgotten, features that sum for ever left out."""
+        return max((feature.memory for feature in self.features), default=0)
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """Inputs beside bars that some feature reads."""
+        return frozenset(need for feature in self.features for need in feature.needs)
 
     def __len__(self) -> int:
         return len(self.features)
@@ -62,46 +90,12 @@ class FeatureSet(msgspec.Struct, frozen=True, kw_only=True):
             raise KeyError(f"feature set {self.name} has no {name!r}; it has {', '.join(self.names)}") from None
 
 
-QUOTE: Final = "quote currency"
-RATIO: Final = "ratio"
-LOG: Final = "log return"
-
-CORE20: Final = FeatureSet(
-    name="core20",
-    features=(
-        Feature(name="ema_12", params="close,12", warmup=11, unit=QUOTE),
-        Feature(name="ema_26", params="close,26", warmup=25, unit=QUOTE),
-        Feature(name="rsi_14", params="wilder,14", warmup=14, unit="0 to 100"),
-        Feature(name="macd_line", params="12,26,9", warmup=33, unit=QUOTE),
-        Feature(name="macd_signal", params="12,26,9", warmup=33, unit=QUOTE),
-        Feature(name="macd_hist", params="12,26,9", warmup=33, unit=QUOTE),
-        Feature(name="atr_14", params="wilder,14", warmup=14, unit=QUOTE),
-        Feature(name="bb_pct_b_20", params="20,2,ddof0", warmup=19, unit=RATIO),
-        Feature(name="bb_width_20", params="20,2,ddof0", warmup=19, unit=RATIO),
-        Feature(name="donchian_high_20", params="20", warmup=19, unit=QUOTE),
-        Feature(name="donchian_low_20", params="20", warmup=19, unit=QUOTE),
-        Feature(name="donchian_pos_20", params="20", warmup=19, unit=RATIO),
-        Feature(name="ret_1", params="1", warmup=1, unit=LOG),
-        Feature(name="ret_5", params="5", warmup=5, unit=LOG),
-        Feature(name="ret_20", params="20", warmup=20, unit=LOG),
-        Feature(name="rv_10", params="10", warmup=10, unit=LOG),
-        Feature(name="rv_60", params="60", warmup=60, unit=LOG),
-        Feature(name="ewma_vol", params="0.94,30", warmup=31, unit=LOG),
-        Feature(name="z_price_20", params="close,20,ddof1", warmup=19, unit="standard deviations"),
-        Feature(name="z_volume_60", params="log1p volume,60,ddof1", warmup=59, unit="standard deviations"),
-    ),
-)
-"""The first set. rv_10 and rv_60 are the root of the summed squared log returns of the window, not annualised."""
-
-SETS: Final = {CORE20.name: CORE20}
-
-
 def feature_set(name: str) -> FeatureSet:
-    """The set of that name.
+    """The set of that name; loads the kernels.
 
     Raises:
         ValueError: there is none; the text lists those there are.
     """
-    if name not in SETS:
-        raise ValueError(f"no feature set {name!r}; there are {', '.join(SETS)}")
-    return SETS[name]
+    from libs.core.features.sets import named
+
+    return named(name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterable
 from typing import Self
 
@@ -9,15 +10,23 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from libs.core.features import kernels
-from libs.core.features.catalogue import CORE20, FeatureSet
+from libs.core.features import driver, parts
+from libs.core.features.catalogue import FeatureSet
+from libs.core.features.inputs import COLUMNS, EXTRA
+from libs.core.features.plan import plan_of
+from libs.core.features.sets import CORE20
 from libs.core.types import SECOND, Bar, BarFlag, Features, Nanos, stable_id
 
 Floats = NDArray[np.float64]
 
+DAY: Nanos = 86_400 * SECOND
+
 
 class Bars(msgspec.Struct, frozen=True, kw_only=True):
-    """Columns of bars of one symbol and interval: open times in ns UTC, quote currency, volume in base units."""
+    """Columns of bars of one symbol and interval: open times in ns UTC, quote currency, volume in base units.
+
+    session: number of the trading session in which each bar opens; days UTC where none is given.
+    """
 
     open_time: NDArray[np.int64]
     open: Floats
@@ -25,6 +34,7 @@ class Bars(msgspec.Struct, frozen=True, kw_only=True):
     low: Floats
     close: Floats
     volume: Floats
+    session: Floats | None = None
 
     @classmethod
     def of(cls, bars: Iterable[Bar]) -> Self:
@@ -43,6 +53,9 @@ class Bars(msgspec.Struct, frozen=True, kw_only=True):
             volume=column("volume"),
         )
 
+    def __len__(self) -> int:
+        return len(self.open_time)
+
 
 class FeatureMatrix(msgspec.Struct, frozen=True, kw_only=True):
     """Features of a history: `values` is bars x features; rows of bars that were not taken (`taken` False) are NaN."""
@@ -60,61 +73,69 @@ class _Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     state: bytes
 
 
-_VERSION = 1
+_VERSION = 2
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(_Snapshot)
+_NO_EXTRAS: Floats = np.full(len(EXTRA), np.nan)
+_NO_EXTRA_ROWS: Floats = np.empty((len(EXTRA), 0))
 
 
 class FeatureEngine:
-    """Features of the set core20 for one symbol and interval.
+    """Features of a set for one symbol and interval.
 
-    Values are NaN until their window is full. Missing bars count as flat ones at the last close (the next vector
-    carries the flag GAP); after more than `kernels.MAX_FILL` missing bars the engine starts over.
+    Values are NaN until their window is full, and where an input they need does not exist. Missing bars count as flat
+    ones at the last close (the next vector carries the flag GAP); after more than `driver.MAX_FILL` missing bars the
+    engine starts over.
 
     Attributes:
+        extras: the extra inputs of the bar to come, in the order of `inputs.EXTRA`; whoever feeds them writes here.
         ignored: bars not taken because they were at or before the last one.
         rejected: bars not taken because a price or volume cannot be.
     """
 
     def __init__(self, venue: str, symbol: str, interval_s: int, features: FeatureSet = CORE20) -> None:
-        """Raises ValueError when no kernels exist for `features`."""
-        if features.hash != CORE20.hash:
-            raise ValueError(f"no kernels for feature set {features.name!r}")
+        """Raises ValueError when a feature's kernel is not loaded or does not compile."""
         self.venue = venue
         self.symbol = symbol
         self.interval_s = interval_s
         self.features = features
         self.ignored = 0
         self.rejected = 0
+        self.extras: Floats = np.full(len(EXTRA), np.nan)
         self._hash = features.hash
         self._interval = interval_s * SECOND
         self._warmup = features.warmup
-        self._state = np.zeros(kernels.STATE_SIZE)
-        self._out = np.full(kernels.FEATURES, np.nan)
+        self._plan = plan_of(features)
+        self._head, self._state, self._window = driver.state_of(self._plan.keep, self._plan.slots)
+        self._controls = np.zeros(parts.CONTROLS, dtype=np.int64)
+        self._out = np.full(self._plan.outputs, np.nan)
 
     @property
     def last_open_time(self) -> Nanos | None:
         """Open time of the last bar taken, ns; None before the first."""
-        return int(self._state[kernels.LAST]) * self._interval if self._state[kernels.COUNT] else None
+        return int(self._head[driver.LAST]) * self._interval if self._head[driver.COUNT] else None
 
     @property
     def warm(self) -> bool:
-        """Every feature of the set has a value."""
-        return bool(self._state[kernels.COUNT] > self._warmup)
+        """Every feature that bars alone give has a value."""
+        return bool(self._head[driver.COUNT] > self._warmup)
 
     def reset(self) -> None:
         """Forget every bar."""
+        self._head[driver.COUNT] = 0
         self._state[:] = 0.0
 
     def take(self, bar: Bar) -> bool:
         """Take a bar without building its vector; False when it is old, repeated or impossible."""
-        return self._advance(bar) < kernels.STALE
+        return self._advance(bar) < driver.STALE
 
     def update(self, bar: Bar, ts_init: Nanos = 0) -> Features | None:
         """The vector known at the close of `bar`; None when the bar is old, repeated or impossible."""
         status = self._advance(bar)
-        if status >= kernels.STALE:
+        if status >= driver.STALE:
             return None
+        plan = self._plan
+        values = self._out if plan.whole else self._out[plan.columns]
         return Features(
             id=stable_id("features", self.venue, self.symbol, self.interval_s, bar.open_time, self._hash),
             cause=(bar.id,),
@@ -125,31 +146,56 @@ class FeatureEngine:
             interval_s=self.interval_s,
             bar_time=bar.open_time,
             set_hash=self._hash,
-            values=self._out.astype("<f8", copy=False).tobytes(),
+            values=values.astype("<f8", copy=False).tobytes(),
             open=bar.open,
             high=bar.high,
             low=bar.low,
             close=bar.close,
             volume=bar.volume,
-            flags=bar.flags if status == kernels.TAKEN else bar.flags | BarFlag.GAP.value,
+            flags=bar.flags if status == driver.TAKEN else bar.flags | BarFlag.GAP.value,
             warm=self.warm,
             ts_recv=bar.ts_recv,
         )
 
-    def batch(self, bars: Bars) -> FeatureMatrix:
-        """What `update` would give from a fresh start, row by row and bit for bit; the engine's own state stays."""
-        state = np.zeros(kernels.STATE_SIZE)
-        values = np.full((len(bars.open_time), kernels.FEATURES), np.nan)
+    def batch(self, bars: Bars, extras: Floats | None = None) -> FeatureMatrix:
+        """What `update` would give from a fresh start, row by row and bit for bit; the engine's own state stays.
+
+        `extras`: extra inputs x bars in the order of `inputs.EXTRA`; None = bars alone.
+        """
+        plan = self._plan
+        values = np.full((plan.outputs, len(bars)), np.nan)
         aligned = bars.open_time % self._interval == 0
         numbers = np.where(aligned, bars.open_time // self._interval, np.int64(-1))
-        statuses = kernels.run(state, numbers, bars.open, bars.high, bars.low, bars.close, bars.volume, values)
+        columns = np.ascontiguousarray([bars.open, bars.high, bars.low, bars.close, bars.volume], dtype=np.float64)
+        session = (bars.open_time // DAY).astype(np.float64) if bars.session is None else bars.session
+        statuses = driver.run(
+            plan.table,
+            plan.params,
+            plan.slots,
+            plan.keep,
+            plan.derived,
+            _NO_EXTRA_ROWS if extras is None else np.ascontiguousarray(extras, dtype=np.float64),
+            numbers,
+            columns,
+            session,
+            self.interval_s,
+            values,
+        )
         return FeatureMatrix(
-            set_hash=self._hash, open_time=bars.open_time, values=values, taken=statuses < kernels.STALE
+            set_hash=self._hash,
+            open_time=bars.open_time,
+            values=(values if plan.whole else values[plan.columns]).T,
+            taken=statuses < driver.STALE,
         )
 
     def snapshot(self) -> bytes:
         """The whole state; an engine restored from it continues bit for bit."""
-        state = self._state.astype("<f8", copy=False).tobytes()
+        keep, at = self._plan.keep, int(self._head[driver.AT])
+        window = self._window[:, max(0, at + 1 - keep) : at + 1]
+        head = self._head.copy()
+        head[driver.AT] = window.shape[1] - 1
+        parts = (head.astype("<i8"), self._state.astype("<f8"), window.astype("<f8"))
+        state = zlib.compress(b"".join(part.tobytes() for part in parts), 1)
         return _encoder.encode(
             _Snapshot(version=_VERSION, set_hash=self._hash, interval_s=self.interval_s, state=state)
         )
@@ -162,21 +208,48 @@ class FeatureEngine:
         """
         try:
             taken = _decoder.decode(snapshot)
-        except msgspec.DecodeError as err:
+            if (taken.version, taken.set_hash, taken.interval_s) != (_VERSION, self._hash, self.interval_s):
+                raise ValueError("snapshot of another version, feature set or interval")
+            state = zlib.decompress(taken.state)
+        except (msgspec.DecodeError, zlib.error) as err:
             raise ValueError(f"not a feature engine's snapshot: {err}") from err
-        expected = (_VERSION, self._hash, self.interval_s, 8 * kernels.STATE_SIZE)
-        if (taken.version, taken.set_hash, taken.interval_s, len(taken.state)) != expected:
-            raise ValueError("snapshot of another version, feature set or interval")
-        self._state = np.frombuffer(taken.state, dtype="<f8").astype(np.float64)
+        plan = self._plan
+        if len(state) != 8 * (driver.HEAD + plan.slots + COLUMNS * plan.keep):
+            raise ValueError("not a feature engine's snapshot: its length is wrong")
+        self._head[:] = np.frombuffer(state, dtype="<i8", count=driver.HEAD)
+        values = np.frombuffer(state, dtype="<f8", offset=8 * driver.HEAD)
+        self._state[:] = values[: plan.slots]
+        self._window[:, : plan.keep] = values[plan.slots :].reshape(COLUMNS, plan.keep)
 
     def _advance(self, bar: Bar) -> int:
         number, beside = divmod(bar.open_time, self._interval)
         if beside:
             self.rejected += 1
-            return kernels.INVALID
-        status = kernels.advance(self._state, number, bar.open, bar.high, bar.low, bar.close, bar.volume, self._out)
-        if status == kernels.STALE:
+            return driver.INVALID
+        plan = self._plan
+        status = driver.advance(
+            plan.table,
+            plan.params,
+            self._head,
+            self._state,
+            self._window,
+            plan.keep,
+            plan.derived,
+            self.extras,
+            _NO_EXTRAS,
+            self._controls,
+            self._out,
+            number,
+            bar.open,
+            bar.high,
+            bar.low,
+            bar.close,
+            bar.volume,
+            float(bar.open_time // DAY),
+            self.interval_s,
+        )
+        if status == driver.STALE:
             self.ignored += 1
-        elif status == kernels.INVALID:
+        elif status == driver.INVALID:
             self.rejected += 1
-        return status
+        return int(status)

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from libs.core.features import CORE20, Feature, FeatureSet, feature_set
+from libs.core.features.sets import CORE20, Feature, FeatureSet, feature_set
 from libs.core.features.engine import Bars, FeatureEngine
-from libs.core.features.kernels import MAX_FILL
+from libs.core.features.driver import MAX_FILL
 from libs.core.types import SECOND, Bar, BarFlag, Features
 
 
@@ -227,7 +227,7 @@ def test_the_hash_changes_with_name_version_and_parameters() -> None:
 
 
 def test_names_and_sets_can_be_read_without_numba() -> None:
-    code = "import sys; from libs.core.features import CORE20; assert 'numba' not in sys.modules, 'numba is loaded'"
+    code = "import sys; from libs.core.features.sets import CORE20; assert 'numba' not in sys.modules, 'numba is loaded'"
     root = Path(__file__).parents[3]
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

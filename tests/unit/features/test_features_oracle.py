@@ -12,7 +12,7 @@ import talib
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from libs.core.features import CORE20
+from libs.core.features.sets import CORE20
 from libs.core.features.engine import Bars, FeatureEngine, FeatureMatrix
 
 Floats = NDArray[np.float64]

@@ -16,7 +16,7 @@ from libs.common.bus import MemoryBroker, MemoryBus
 from libs.common.chassis import FatalError
 from libs.common.clock import DataClocks
 from libs.common.settings import Settings
-from libs.core.features import CORE20
+from libs.core.features.sets import CORE20
 from libs.core.features.engine import FeatureEngine
 from libs.core.types import (
     SECOND,

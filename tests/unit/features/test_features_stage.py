@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from libs.core.features import CORE20
+from libs.core.features.sets import CORE20
 from libs.core.stages.features import FeaturesConfig, FeaturesStage, FeaturesSymbol, build
 from libs.core.types import SECOND, Bar, Event, Features, TimePassed, Warmup
 

@@ -7,7 +7,7 @@ import struct
 
 import pytest
 
-from libs.core.features import CORE20
+from libs.core.features.sets import CORE20
 from libs.core.strategies import RuleStrategy, make_strategy
 from libs.core.types import SECOND, Action, Features, Forecast, Side, Signal
 
