@@ -114,6 +114,15 @@ class PastTrade(msgspec.Struct, gc=False):
     isBuyerMaker: bool
 
 
+class PastAggregate(msgspec.Struct, gc=False):
+    a: int
+    p: float
+    q: float
+    f: int
+    T: int
+    m: bool
+
+
 class KlineRow(msgspec.Struct, array_like=True, gc=False):
     open_time: int
     open: float
@@ -153,6 +162,7 @@ kline = msgspec.json.Decoder(KlineEvent, strict=False)
 sim_clock = msgspec.json.Decoder(SimClock)
 snapshot = msgspec.json.Decoder(Snapshot, strict=False)
 past_trades = msgspec.json.Decoder(list[PastTrade], strict=False)
+past_aggregates = msgspec.json.Decoder(list[PastAggregate], strict=False)
 kline_rows = msgspec.json.Decoder(list[KlineRow], strict=False)
 server_time = msgspec.json.Decoder(ServerTime)
 average_price = msgspec.json.Decoder(AveragePrice)

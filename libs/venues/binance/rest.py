@@ -26,6 +26,7 @@ WEIGHTS: Final = {
     "depth": 50,
     "klines": 2,
     "trades": 25,
+    "aggTrades": 4,
     "historicalTrades": 25,
     "avgPrice": 2,
     "ticker/price": 4,
@@ -100,6 +101,16 @@ class BinanceRest:
         """Trades with ids from `first_id`, oldest first."""
         params: Query = {"symbol": symbol, "fromId": first_id, "limit": limit}
         return await self._get("historicalTrades", params, codec.past_trades)
+
+    async def aggregates_at(self, symbol: str, start_ms: int, limit: int) -> list[codec.PastAggregate]:
+        """Trades of one order at one price put together, from time `start_ms`, oldest first."""
+        params: Query = {"symbol": symbol, "startTime": start_ms, "limit": limit}
+        return await self._get("aggTrades", params, codec.past_aggregates)
+
+    async def aggregates_from(self, symbol: str, first_id: int, limit: int) -> list[codec.PastAggregate]:
+        """The same with ids from `first_id`."""
+        params: Query = {"symbol": symbol, "fromId": first_id, "limit": limit}
+        return await self._get("aggTrades", params, codec.past_aggregates)
 
     async def newest_trades(self, symbol: str, limit: int) -> list[codec.PastTrade]:
         """The newest trades, oldest first."""
