@@ -2,18 +2,47 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+from typing import Final
+
 from libs.core.types import SECOND, Bar, BarFlag, Nanos, Trade, stable_id
+
+SIZE_DIGITS: Final = 8
+"""Sizes are counted in steps of 10^-8 or the instrument's own where that is finer, so that no volume depends on the
+order of adding. A coarser step of orders is no reason to count in it: prints of other days may be finer."""
+
+LARGEST_SIZE: Final = 1e18
+"""Base units in one print or bar beyond which a size is a broken number."""
+
+INHERITED: Final = BarFlag.GAP | BarFlag.FILLED
+"""What a longer bar has when one of its parts has it."""
+
+
+def size_scale(step: Decimal = Decimal(0)) -> int:
+    """Steps in one base unit, a power of ten, for an instrument whose quantities move in `step` (0 = unknown)."""
+    exponent = step.normalize().as_tuple().exponent
+    return int(10 ** max(SIZE_DIGITS, -exponent if isinstance(exponent, int) else 0))
+
+
+def steps_of(size: float, scale: int) -> int:
+    """`size` in whole steps of 1 / `scale`, rounded to the nearest."""
+    return int(min(size, LARGEST_SIZE) * scale + 0.5)
 
 
 class Forming:
-    """Running open, high, low, close and sums of one bar; `interval` in ns. Floats are summed in arrival order."""
+    """Running open, high, low, close and sums of one bar; `interval`, `open_time`, `end` in ns.
+
+    Attributes:
+        scale: steps in one base unit; volumes are kept in whole steps and divided once, when the bar closes.
+    """
 
     __slots__ = (
         "_interval_s",
         "_symbol",
         "_venue",
-        "buy_volume",
+        "buy_steps",
         "close",
+        "end",
         "flags",
         "high",
         "interval",
@@ -22,21 +51,29 @@ class Forming:
         "open",
         "open_time",
         "parts",
+        "scale",
+        "steps",
         "trades",
-        "volume",
     )
 
-    def __init__(self, venue: str, symbol: str, interval: Nanos, open_time: Nanos = 0) -> None:
+    def __init__(self, venue: str, symbol: str, interval: Nanos, scale: int) -> None:
         self._venue, self._symbol, self._interval_s = venue, symbol, interval // SECOND
-        self.interval = interval
+        self.interval, self.scale = interval, scale
         self.open = self.high = self.low = self.close = 0.0
-        self.begin(open_time)
+        self.begin(0, 0)
 
-    def begin(self, open_time: Nanos) -> None:
-        """Empty it for the bar that opens at `open_time`; the last close stays, for a bar without trades."""
-        self.open_time = open_time
-        self.volume = self.buy_volume = 0.0
+    def begin(self, open_time: Nanos, end: Nanos) -> None:
+        """Empty it for the bar of [open_time, end); the last close stays, for a bar without trades."""
+        self.open_time, self.end = open_time, end
+        self.steps = self.buy_steps = 0
         self.trades = self.last_seq = self.flags = self.parts = 0
+
+    def rescale(self, scale: int) -> None:
+        """Count in finer steps from now on; `scale` is a multiple of the present one."""
+        finer = scale // self.scale
+        self.steps *= finer
+        self.buy_steps *= finer
+        self.scale = scale
 
     def add(self, trade: Trade) -> None:
         """Take a print."""
@@ -48,27 +85,33 @@ class Forming:
         elif price < self.low:
             self.low = price
         self.close = price
-        self.volume += trade.size
+        steps = int(trade.size * self.scale + 0.5)
+        self.steps += steps
         if trade.side > 0:
-            self.buy_volume += trade.size
+            self.buy_steps += steps
         self.trades += 1
         if trade.seq > self.last_seq:
             self.last_seq = trade.seq
 
     def absorb(self, bar: Bar) -> None:
-        """Take a closed bar of a shorter interval; a flat one without prints moves nothing."""
-        if self.trades == 0:
+        """Take a closed bar of a shorter interval; a flat one in which nothing traded moves nothing."""
+        if not self.moved:
             self.open, self.high, self.low = bar.open, bar.high, bar.low
-        elif bar.trades:
+        elif bar.trades or bar.volume:
             self.high = max(self.high, bar.high)
             self.low = min(self.low, bar.low)
         self.close = bar.close
-        self.volume += bar.volume
-        self.buy_volume += bar.buy_volume
+        self.steps += steps_of(bar.volume, self.scale)
+        self.buy_steps += steps_of(bar.buy_volume, self.scale)
         self.trades += bar.trades
         self.last_seq = max(self.last_seq, bar.last_seq)
-        self.flags |= bar.flags & BarFlag.GAP
+        self.flags |= bar.flags & INHERITED
         self.parts += 1
+
+    @property
+    def moved(self) -> bool:
+        """Whether anything traded in it."""
+        return self.trades > 0 or self.steps > 0
 
     def flatten(self) -> None:
         """Make it flat at the last close."""
@@ -77,11 +120,11 @@ class Forming:
     def closed(self, flags: int, recv_ns: Nanos) -> Bar:
         """The closed bar; EMPTY is added when nothing traded and nothing is known to be missing."""
         flags |= self.flags
-        if self.trades == 0 and not flags & BarFlag.GAP:
+        if not self.moved and not flags & BarFlag.GAP:
             flags |= BarFlag.EMPTY
         return Bar(
             id=bar_id(self._venue, self._symbol, self._interval_s, self.open_time),
-            ts_event=self.open_time + self.interval,
+            ts_event=self.end,
             venue=self._venue,
             symbol=self._symbol,
             interval_s=self._interval_s,
@@ -90,8 +133,8 @@ class Forming:
             high=self.high,
             low=self.low,
             close=self.close,
-            volume=self.volume,
-            buy_volume=self.buy_volume,
+            volume=self.steps / self.scale,
+            buy_volume=self.buy_steps / self.scale,
             trades=self.trades,
             flags=int(flags),
             last_seq=self.last_seq,

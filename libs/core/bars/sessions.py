@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from zoneinfo import ZoneInfo
 
 from libs.core.bars.holidays import us_stocks_close
-from libs.core.types import DAY_S, SECOND, Nanos
+from libs.core.types import DAY_S, SECOND, WEEK_S, Nanos
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,7 +19,9 @@ Span = tuple[Nanos, Nanos]
 """[start, end), ns UTC."""
 
 DAY: Final[Nanos] = DAY_S * SECOND
-HOUR: Final[Nanos] = 3600 * SECOND
+HALF_HOUR_S: Final = 1800
+"""Every session here begins and ends at a multiple of it."""
+
 EPOCH: Final = date(1970, 1, 1).toordinal()
 FIRST_MONDAY: Final = 4
 """Days from 1970-01-01, a Thursday, to a Monday."""
@@ -165,7 +167,7 @@ CALENDARS: Final = {calendar.name: calendar for calendar in (Always, Forex, UsSt
 
 
 @cache
-def calendar(name: str) -> SessionCalendar:
+def calendar_named(name: str) -> SessionCalendar:
     """The calendar of that name.
 
     Raises:
@@ -181,6 +183,19 @@ def usual_calendar(venue: str, symbol: str) -> str:
     if venue == "deriv" and symbol.startswith("frx"):
         return Forex.name
     return UsStocks.name if venue == "alpaca" and "/" not in symbol else Always.name
+
+
+def bar_span(calendar: SessionCalendar, interval_s: int, ts: Nanos) -> Span | None:
+    """The bar of that length that holds `ts`: a session (1d), a trading week (1w), else a slot of the UTC grid.
+
+    None where a session or week is meant and the market is closed.
+    """
+    if interval_s == DAY_S:
+        return calendar.session_of(ts)
+    if interval_s == WEEK_S:
+        return calendar.week_of(ts)
+    start = ts - ts % (interval_s * SECOND)
+    return start, start + interval_s * SECOND
 
 
 def opens_between(calendar: SessionCalendar, start: Nanos, end: Nanos) -> bool:
