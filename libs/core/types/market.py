@@ -123,7 +123,8 @@ class TickBar(Event, tag="tickbar.v1", frozen=True, kw_only=True):
     A type of its own, not a Bar with an odd interval: whoever reads Bars may rely on a grid of times, which this lacks.
 
     Attributes:
-        ticks: prints in it. open_time: time of the first, ns UTC.
+        ticks: prints that it is made for; trades: those it has, fewer only where some were lost (flag GAP).
+        open_time: time of the first, ns UTC.
         open, high, low, close: quote currency. volume, buy_volume: base units, as in Bar.
         flags: bits of BarFlag. first_seq, last_seq: venue sequences of its first and last print, 0 when none.
         ts_recv: machine clock at arrival of the last print, ns; 0 when it came from history.
@@ -139,6 +140,7 @@ class TickBar(Event, tag="tickbar.v1", frozen=True, kw_only=True):
     close: float
     volume: float = 0.0
     buy_volume: float = 0.0
+    trades: int = 0
     flags: int = 0
     first_seq: int = 0
     last_seq: int = 0
