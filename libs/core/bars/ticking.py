@@ -58,14 +58,14 @@ class TickBars:
             hole = self._last_seq != 0 and seq != self._last_seq + 1
             if seq // self.ticks != self._bar:
                 if self._count:
-                    self._close(BarFlag.GAP, recv_ns, ended)
+                    self._end(BarFlag.GAP, recv_ns, ended)
                 self._begin(seq // self.ticks, whole=self._last_seq != 0 or seq % self.ticks == 0)
             if hole:
                 self._flags |= BarFlag.GAP
         self._last_seq = seq
         self._add(trade, flags)
         if (seq + 1) % self.ticks == 0 if self._anchored else self._count == self.ticks:
-            self._close(0, recv_ns, ended)
+            self._end(0, recv_ns, ended)
             self._begin(-1, whole=True)
         return ended
 
@@ -98,7 +98,7 @@ class TickBars:
         self._count += 1
         self._flags |= flags
 
-    def _close(self, flags: int, recv_ns: Nanos, ended: list[TickBar]) -> None:
+    def _end(self, flags: int, recv_ns: Nanos, ended: list[TickBar]) -> None:
         if not self._whole:
             return
         key = (self._bar,) if self._anchored else (self._open_time, self._first_seq)
