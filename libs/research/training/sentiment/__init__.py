@@ -1,0 +1,1 @@
+"""Fits the sentiment stack on labelled headlines and leaves an artifact that needs neither sklearn nor torch."""
