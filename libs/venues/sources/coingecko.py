@@ -57,7 +57,7 @@ class CoinGeckoSource:
     async def _bars(self, ask: Ask, place: str, currency: str, after: str) -> AsyncIterator[Page]:
         if after:
             return
-        params = {"vs_currency": currency, "days": REACH_DAYS[ask.interval]}
+        params: dict[str, str | int] = {"vs_currency": currency, "days": REACH_DAYS[ask.interval]}
         told = await self._web.get(f"{place}/ohlc", params, list[tuple[int, float, float, float, float]])
         length = ask.interval_s * SECOND
         # Stamped at their close; the newest may stand at the moment of the answer instead.
@@ -74,7 +74,8 @@ class CoinGeckoSource:
         start = int(after) if after else ask.start
         while start < ask.end:
             end = min(ask.end, start + WINDOW)
-            params = {"vs_currency": currency, "from": start // SECOND, "to": -(-end // SECOND)}
+            span = {"from": start // SECOND, "to": -(-end // SECOND)}
+            params: dict[str, str | int] = {"vs_currency": currency, **span}
             answer = await self._web.get(f"{place}/market_chart/range", params, dict[str, list[tuple[int, float]]])
             try:
                 rows = [(stamp(at), stamp(at), price(value)) for at, value in answer.get("prices", [])]

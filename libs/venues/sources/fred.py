@@ -108,7 +108,7 @@ class FredSource:
                 return found
 
     def _params(self, series: str, since: str, until: str) -> dict[str, str | int]:
-        known = {"series_id": series, "api_key": self._key, "file_type": "json"}
+        known: dict[str, str | int] = {"series_id": series, "api_key": self._key, "file_type": "json"}
         return known | {"realtime_start": since, "realtime_end": until}
 
     def _row(self, series: str, row: Observation) -> tuple[Nanos, Nanos, float]:
