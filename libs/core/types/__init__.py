@@ -14,7 +14,7 @@ from libs.core.types.control import (
     TimePassed,
 )
 from libs.core.types.decision import SMOKE, Action, Approved, Check, Permit, Rejected, Signal, Verdict
-from libs.core.types.forecast import Abstention, Features, Forecast, Scored, Vote
+from libs.core.types.forecast import Abstention, Features, Forecast, ModelNote, ModelSwap, NoteKind, Role, Scored, Vote
 from libs.core.types.market import (
     Bar,
     BarFlag,
@@ -95,7 +95,10 @@ __all__ = [
     "Instrument",
     "InstrumentKind",
     "Mode",
+    "ModelNote",
+    "ModelSwap",
     "Nanos",
+    "NoteKind",
     "Order",
     "OrderState",
     "Permit",
@@ -108,6 +111,7 @@ __all__ = [
     "Rejected",
     "ReportKind",
     "Restored",
+    "Role",
     "Scored",
     "Side",
     "Signal",

@@ -73,6 +73,13 @@ class Forecast(Event, tag="forecast.v1", frozen=True, kw_only=True):
         abstention: reason, or None when it speaks.
         p_down, p_neutral, p_up: probabilities that sum to 1; None without a direction vote.
         sigma: forecast standard deviation of the next bar's log return; None when not forecast.
+        span: forecast range of the next bar, ln(high / low); None when not forecast.
+        low, high: the interval that should hold the next log return four times in five (conformal); None without one.
+        magnitude: expected size of the next log return, signed by the likelier side; meta-agent only.
+        risk: one line of the meta-agent on what could go wrong: regime, volatility against usual, disagreement.
+        calibrator: what calibrated the probabilities, "" when nothing did; ece: calibration error over the newest
+            scored bars, None before there are enough; in_force: the calibrator is still believed.
+        shadow: it comes from a challenger; nobody acts on it.
         state, p_state: regime index and the filtered probabilities of all states; None when not a regime agent.
         confidence: 0 to 1.
         model_id: which model said so; feature_hash: the feature set it read.
@@ -98,6 +105,15 @@ class Forecast(Event, tag="forecast.v1", frozen=True, kw_only=True):
     confidence: float = 0.0
     votes: tuple[Vote, ...] = ()
     disagreement: float | None = None
+    span: float | None = None
+    low: float | None = None
+    high: float | None = None
+    magnitude: float | None = None
+    risk: str = ""
+    calibrator: str = ""
+    ece: float | None = None
+    in_force: bool = False
+    shadow: bool = False
     latency_us: float = 0.0
 
 
@@ -122,3 +138,57 @@ class Scored(Event, tag="scored.v1", frozen=True, kw_only=True):
     model_id: str = ""
     detail: str = ""
     latency_us: float = 0.0
+
+
+class Role(StrEnum):
+    """What a model is to an agent."""
+
+    CHAMPION = "champion"  # it speaks
+    CHALLENGER = "challenger"  # it forecasts in shadow and is measured against the champion
+    RETIRED = "retired"  # it does neither
+
+
+class ModelSwap(Event, tag="model_swap.v1", frozen=True, kw_only=True):
+    """A model takes a role at an agent, from the next bar of the series on. An input of the predict stage.
+
+    Attributes:
+        model_id: by its manifest; sha256: of the artifact's blob, under which the stage finds it.
+        reason: why, in words. actor: who (a person, the trainer, the referee).
+    """
+
+    agent: str
+    venue: str
+    symbol: str
+    interval_s: int
+    role: Role
+    model_id: str
+    sha256: str
+    reason: str = ""
+    actor: str = ""
+
+
+class NoteKind(StrEnum):
+    """What is told of a model."""
+
+    SWAPPED = "swapped"
+    REFUSED = "refused"  # it does not match: another feature set, series or format, or it cannot be found
+    PROMOTED = "promoted"  # a challenger won
+    SHRUNK = "shrunk"  # first step of the drift ladder: its weight is halved
+    SHADOWED = "shadowed"  # second: it forecasts in shadow only
+    RETRAIN = "retrain"  # third: a new model is asked for
+    RETIRED = "retired"  # fourth
+    RECOVERED = "recovered"
+
+
+class ModelNote(Event, tag="model_note.v1", frozen=True, kw_only=True):
+    """What happened to a model, and the statistic that made it happen. `ts_event`: from which bar's close it holds."""
+
+    kind: NoteKind
+    agent: str
+    venue: str
+    symbol: str
+    interval_s: int
+    model_id: str
+    statistic: float = 0.0
+    threshold: float = 0.0
+    detail: str = ""

@@ -9,14 +9,14 @@ from urllib.parse import quote, unquote
 from libs.core.types.base import Event, stable_id
 from libs.core.types.control import Applied, Control, DeadLetter
 from libs.core.types.decision import Permit, Signal, Verdict
-from libs.core.types.forecast import Features, Forecast, Scored
+from libs.core.types.forecast import Features, Forecast, ModelNote, Scored
 from libs.core.types.market import Bar, BookStats, FeedHealth, Headline, Instrument, Reading, TickBar, Ticks, VenueClock
 from libs.core.types.order import AccountState, Fill, Order, Position, Reconciliation
 
 STREAMS: Final[dict[str, tuple[str, ...]]] = {
     "MARKET": ("md.>", "news.>"),
     "FEATURES": ("feat.>",),
-    "DECISIONS": ("forecast.>", "signal.>", "risk.verdict.>", "applied.>"),
+    "DECISIONS": ("forecast.>", "model.>", "signal.>", "risk.verdict.>", "applied.>"),
     "ORDERS": ("permit.>", "order.>", "fill.>", "position.>", "account.>", "recon.>"),
     "CONTROL": ("ctl.>",),
     "DLQ": ("dlq.>",),
@@ -130,6 +130,9 @@ def subject_of(event: Event) -> str:
         case Forecast():
             interval = interval_token(event.interval_s)
             return f"forecast.{event.agent}.{interval}.{token(event.venue)}.{token(event.symbol)}"
+        case ModelNote():
+            interval = interval_token(event.interval_s)
+            return f"model.{event.agent}.{interval}.{token(event.venue)}.{token(event.symbol)}"
         case Signal():
             return f"signal.{event.strategy}.{token(event.venue)}.{token(event.symbol)}"
         case Verdict():

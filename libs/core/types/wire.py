@@ -9,7 +9,7 @@ import msgspec
 from libs.core.types.base import Event
 from libs.core.types.control import Applied, Control, DeadLetter, Durable, Restored, Started, TimePassed
 from libs.core.types.decision import Permit, Signal, Verdict
-from libs.core.types.forecast import Features, Forecast, Scored
+from libs.core.types.forecast import Features, Forecast, ModelNote, ModelSwap, Scored
 from libs.core.types.market import (
     Bar,
     BookStats,
@@ -39,6 +39,8 @@ AnyEvent = (
     | HistoryRequest
     | Features
     | Forecast
+    | ModelSwap
+    | ModelNote
     | Scored
     | Signal
     | Verdict
