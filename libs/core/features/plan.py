@@ -65,7 +65,7 @@ def plan_of(features: FeatureSet) -> Plan:
         columns.append(starts[key] + wanted.output)
     return Plan(
         table=np.array(table, dtype=np.int64),
-        params=np.array(params or [0.0]),
+        params=np.array(params or [0.0], dtype=np.float64),
         derived=derived,
         slots=slots,
         keep=keep + 1,
