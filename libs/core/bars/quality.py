@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import math
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from libs.core.types import Quote, Trade
+from libs.core.bars.forming import LARGEST_SIZE
+from libs.core.types import BarFlag, Quote, Trade
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+UNTRAINABLE: Final = BarFlag.GAP | BarFlag.FILLED
+"""Data was missing in the bar, or came only later: nobody who traded then saw it as it stands now."""
 
 MAX_JUMP: Final = 0.25
 """Largest believable move from one print to the next, as a fraction. The wildest index of Deriv moves some percent."""
@@ -41,7 +49,7 @@ class Plausibility:
         price = trade.price
         if not 0.0 < price < math.inf:
             return f"price {price} is none"
-        if not 0.0 <= trade.size < math.inf:
+        if not 0.0 <= trade.size < LARGEST_SIZE:
             return f"size {trade.size} is none"
         if self.high == 0.0 or self.low < price < self.high:
             return ""
@@ -65,3 +73,9 @@ def quote_fault(quote: Quote) -> str:
     if quote.bid > quote.ask:
         return f"crossed: bid {quote.bid} above ask {quote.ask}"
     return ""
+
+
+def trainable(flags: NDArray[np.integer], leave_out: BarFlag = UNTRAINABLE) -> NDArray[np.bool_]:
+    """The rows to train on, by their bars' flags: those without any flag of `leave_out`."""
+    rows: NDArray[np.bool_] = (flags & int(leave_out)) == 0
+    return rows
