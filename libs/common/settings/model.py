@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from libs.common.settings.sources import HistorySettings, PollerSettings, Schedule
 from libs.core.types import interval_seconds
 
 
@@ -87,6 +88,9 @@ class DataSettings(_Section):
     stale_after_s: Seconds = Field(10.0, description="no tick for this long (data time) makes a feed stale")
     instruments_every_s: Seconds = 3600.0
     book_levels: int = Field(10, ge=1, le=50)
+    history: tuple[HistorySettings, ...] = ()
+    history_at: Schedule = Field("", description="crontab line (UTC) by which ingest updates the history; empty = never")
+    pollers: tuple[PollerSettings, ...] = ()
 
     @model_validator(mode="after")
     def _each_venue_once(self) -> DataSettings:
@@ -135,6 +139,16 @@ class NewsSettings(_Section):
         return self
 
 
+class RetentionSettings(_Section):
+    """Days for which the store keeps what grows fastest, counted from the day on which it was stored."""
+
+    ticks_days: int = Field(7, ge=1, description="ticks and quotes")
+    book_days: int = Field(2, ge=1, description="top of the book, each 100 ms")
+    bars_days: int = Field(365, ge=1, description="bars, live and from history")
+    features_days: int = Field(7, ge=1, description="feature vectors; the full set is some 2 KB each")
+    rollups_days: int = Field(3650, ge=1, description="bars rolled up from stored ones, by their own time")
+
+
 class FeaturesSettings(_Section):
     """The feature set that travels, and what is archived."""
 
@@ -142,7 +156,11 @@ class FeaturesSettings(_Section):
     archive: bool = Field(True, description="write ticks, bars and features to the store")
     archive_batch_rows: int = Field(5000, ge=100, le=100_000)
     archive_flush_s: Seconds = 0.5
-    retention_days: int = Field(30, ge=1, description="rows of the archive older than this are dropped")
+    retention_days: int = Field(30, ge=1, description="decisions and equity older than this are dropped")
+    retention: RetentionSettings = RetentionSettings()
+    deriv_ticks_hours: float = Field(
+        24, gt=0.25, description="raw Deriv ticks are kept this long (their terms), in the store and in the stream"
+    )
 
 
 class SentimentSettings(_Section):
