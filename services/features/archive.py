@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Final
 
 import structlog
@@ -25,7 +26,7 @@ from services.features.settings import ArchiveSettings
 log = structlog.get_logger(__name__)
 
 SUBJECTS: Final = {
-    "MARKET": ("md.tick.>", "md.bar.>", "md.health.>"),
+    "MARKET": ("md.tick.>", "md.book.>", "md.bar.>", "md.health.>", "md.series.>", "news.headline.>"),
     "FEATURES": ("feat.>",),
     "DECISIONS": ("forecast.>", "signal.>", "risk.verdict.>"),
     "ORDERS": ("order.>", "fill.>", "position.>", "account.>"),
@@ -37,7 +38,9 @@ SLICE: Final = 100
 """Messages turned into rows before the feature path gets a turn."""
 POLL_S: Final = 0.05
 BACKOFF_S: Final = (0.1, 0.2, 0.5, 1.0, 2.0)
-RETENTION_S: Final = 3_600.0
+ROLLUP_S: Final = 60.0
+RETENTION_S: Final = 600.0
+"""Rows are dropped this much before their time, so that none outlives it."""
 
 
 class Archive:
@@ -95,16 +98,21 @@ class Archive:
         await self._store.close()
 
     async def run_retention(self) -> None:
-        """Drop old rows every hour, for the life of the service."""
+        """Roll bars up every minute and drop old rows every ten, for the life of the service."""
+        due = 0.0
         while True:
-            await asyncio.sleep(RETENTION_S)
+            await asyncio.sleep(ROLLUP_S)
+            if self.problem:
+                continue
             try:
-                removed = {
-                    name: count for name, count in (await self._store.drop_old(self._settings.keep)).items() if count
-                }
-                log.info("retention", removed=removed)
+                if time.monotonic() < due:
+                    await self._store.roll_up()
+                    continue
+                removed = await self._store.drop_old(self._settings.keep.sooner(timedelta(seconds=RETENTION_S)))
+                due = time.monotonic() + RETENTION_S
+                log.info("retention", removed={name: count for name, count in removed.items() if count})
             except StoreError as err:
-                log.warning("retention failed, next try in an hour", error=str(err))
+                log.warning("roll-ups or retention failed, next try in a minute", error=str(err))
 
     def drain(self) -> None:
         """Stop reading, write what is in hand, end `run`; the streams keep the rest for the next start."""

@@ -7,16 +7,18 @@ from datetime import timedelta
 import msgspec
 
 from libs.common.settings import Settings
+from libs.common.settings.model import FeaturesSettings
+from libs.common.store import Keep
 from libs.core.stages.features import FeaturesConfig, FeaturesSymbol
 from libs.core.types import interval_seconds
 
 
 class ArchiveSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """How the archive writes: at most `rows` a batch, at least every `flush_s` seconds; rows live for `keep`."""
+    """How the archive writes: at most `rows` a batch, at least every `flush_s` seconds; `keep`: how long rows live."""
 
     rows: int = 5_000
     flush_s: float = 0.5
-    keep: timedelta = timedelta(days=30)
+    keep: Keep = Keep.everything(timedelta(days=30))
 
 
 def stage_config(settings: Settings) -> FeaturesConfig:
@@ -41,5 +43,18 @@ def archive_settings(settings: Settings) -> ArchiveSettings:
     return ArchiveSettings(
         rows=chosen.archive_batch_rows,
         flush_s=chosen.archive_flush_s,
-        keep=timedelta(days=chosen.retention_days),
+        keep=_keep(chosen),
+    )
+
+
+def _keep(chosen: FeaturesSettings) -> Keep:
+    days = chosen.retention
+    return Keep(
+        ticks=timedelta(days=days.ticks_days),
+        book=timedelta(days=days.book_days),
+        bars=timedelta(days=days.bars_days),
+        features=timedelta(days=days.features_days),
+        decisions=timedelta(days=chosen.retention_days),
+        rollups=timedelta(days=days.rollups_days),
+        raw={"deriv": timedelta(hours=chosen.deriv_ticks_hours)},
     )

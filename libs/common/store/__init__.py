@@ -10,11 +10,15 @@ from libs.common.store.errors import (
     StoreRefused,
     StoreUnreachable,
 )
+from libs.common.store.levels import Level
+from libs.common.store.retention import Keep
 from libs.common.store.rows import Batch
 
 __all__ = [
     "Batch",
     "Captured",
+    "Keep",
+    "Level",
     "RowRefused",
     "Store",
     "StoreError",

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime, timedelta
-from typing import Final
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
+from typing import Any, Final, TypeVar
 
 import asyncpg
+from numpy.typing import NDArray
 
+from libs.common.store import history
+from libs.common.store.binary import Columns
 from libs.common.store.captured import Captured
 from libs.common.store.errors import StoreError, StoreUnreachable, checked, explained
-from libs.common.store.migrate import Connection, migrate
-from libs.common.store.retention import drop_old
+from libs.common.store.levels import Level, reach_level
+from libs.common.store.migrate import Connection, locked, migrate
+from libs.common.store.retention import Keep, drop_old
+from libs.common.store.rollup import roll_up
 from libs.common.store.rows import Batch
 from libs.common.store.writer import Writer
 from libs.core.types import SECOND, Bar, BarFlag, Nanos, stable_id
+
+T = TypeVar("T")
 
 CONNECT_S: Final = 5.0
 COMMAND_S: Final = 60.0
@@ -33,7 +41,10 @@ FAILURES: Final = (
 
 
 class Store:
-    """PostgreSQL, with or without TimescaleDB. Every method raises a StoreError that says what follows from it."""
+    """PostgreSQL, with or without TimescaleDB. Every method raises a StoreError that says what follows from it.
+
+    `level`: what the server can do, known once the store is open.
+    """
 
     def __init__(self, url: str, connections: int = 3) -> None:
         """Raises StoreRefused when `url` is no PostgreSQL URL."""
@@ -43,6 +54,7 @@ class Store:
         self._pool: asyncpg.Pool | None = None
         self._writer: Writer | None = None
         self._server_started: datetime | None = None
+        self.level = Level.PLAIN
 
     @property
     def pool(self) -> asyncpg.Pool:
@@ -75,8 +87,9 @@ class Store:
                     init=self._meet,
                 )
                 self._pool, self._writer = pool, Writer(pool)
-            async with self.pool.acquire() as connection:
+            async with self.pool.acquire() as connection, locked(connection):
                 await migrate(connection)
+                self.level = await reach_level(connection)
         except FAILURES as err:
             raise explained(err, self.url) from err
 
@@ -133,10 +146,50 @@ class Store:
         except FAILURES as err:
             raise explained(err, self.url) from err
 
-    async def drop_old(self, keep: timedelta) -> dict[str, int]:
-        """Remove archive rows that were stored longer ago than `keep`; per table what was removed."""
+    async def roll_up(self) -> None:
+        """Bring the higher bars (`bars_rollup`) up to date with the bars stored since the last time."""
+        await self._with_pool(lambda pool: roll_up(pool, self.level))
+
+    async def drop_old(self, keep: Keep) -> dict[str, int]:
+        """Remove archive rows that were stored longer ago than `keep` says; per table what was removed."""
+        return await self._with_pool(lambda pool: drop_old(pool, self.level, keep))
+
+    async def write_history_bars(
+        self, venue: str, symbol: str, interval_s: int, columns: Mapping[str, NDArray[Any]]
+    ) -> int:
+        """Bars of a source's history, flagged HISTORY; returns how many are new or changed. Again: none.
+
+        A bar that was seen live stays, unless it has a hole (GAP); one from history is corrected.
+
+        Args:
+            columns: as `BAR_FIELDS` names them (open_time in ns UTC, prices in quote currency, volumes in base units);
+                flags and last_seq may be absent, others are ignored.
+        """
+        return await self._with_pool(lambda pool: history.write_bars(pool, venue, symbol, interval_s, columns))
+
+    async def write_history_ticks(self, venue: str, symbol: str, columns: Mapping[str, NDArray[Any]]) -> int:
+        """Trades, or prices where size is 0; returns how many are new. Again: none.
+
+        Args:
+            columns: ts_event (ns UTC), price, size, side, seq (0 = the venue gives no number); others are ignored.
+        """
+        return await self._with_pool(lambda pool: history.write_ticks(pool, venue, symbol, columns))
+
+    async def write_readings(self, source: str, series: str, columns: Mapping[str, NDArray[Any]]) -> int:
+        """Values of an outside series: ts_event, period (ns UTC), value; returns how many are new or changed."""
+        return await self._with_pool(lambda pool: history.write_readings(pool, source, series, columns))
+
+    async def read_bars(self, venue: str, symbol: str, interval_s: int, start: Nanos, end: Nanos) -> Columns:
+        """Stored bars that open in [start, end), oldest first, as columns named and typed as `BAR_FIELDS`.
+
+        Where bars of this interval are not stored themselves, those rolled up from shorter ones stand in (1m, 5m, 15m,
+        1h, 1d; in UTC), once a later bar shows that they are closed.
+        """
+        return await self._with_pool(lambda pool: history.read_bars(pool, venue, symbol, interval_s, start, end))
+
+    async def _with_pool(self, work: Callable[[asyncpg.Pool], Awaitable[T]]) -> T:
         try:
-            return await drop_old(self.pool, keep)
+            return await work(self.pool)
         except FAILURES as err:
             raise explained(err, self.url) from err
 

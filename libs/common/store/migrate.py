@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Final
@@ -51,8 +53,7 @@ async def migrate(connection: Connection, steps: tuple[Migration, ...] | None = 
         StoreMismatch: an applied file has changed since, or the database is newer than this program.
     """
     known = migrations() if steps is None else steps
-    await connection.execute("SELECT pg_advisory_lock($1)", LOCK)
-    try:
+    async with locked(connection):
         await connection.execute(
             "CREATE TABLE IF NOT EXISTS schema_migrations (number integer PRIMARY KEY, name text NOT NULL, "
             "checksum text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())"
@@ -70,6 +71,14 @@ async def migrate(connection: Connection, steps: tuple[Migration, ...] | None = 
                     step.checksum,
                 )
         return [step.number for step in missing]
+
+
+@asynccontextmanager
+async def locked(connection: Connection) -> AsyncIterator[None]:
+    """One program at a time changes the schema; the same connection may take the lock again."""
+    await connection.execute("SELECT pg_advisory_lock($1)", LOCK)
+    try:
+        yield
     finally:
         if not connection.is_closed():
             await connection.execute("SELECT pg_advisory_unlock($1)", LOCK)

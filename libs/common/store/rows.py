@@ -13,14 +13,17 @@ from libs.core.types import (
     MILLISECOND,
     AccountState,
     Bar,
+    BookStats,
     Control,
     Event,
     Features,
     Fill,
     Forecast,
+    Headline,
     Nanos,
     Order,
     Position,
+    Reading,
     Signal,
     Ticks,
     Trade,
@@ -93,6 +96,19 @@ class Batch:
                     (venue, symbol, item.ts_event, item.seq or None, item.bid, item.bid_size, item.ask, item.ask_size)
                 )
 
+    def _book(self, b: BookStats) -> None:
+        bid, ask = b.bids[0] if b.bids else (None, None), b.asks[0] if b.asks else (None, None)
+        depth = sum(size for _, size in b.bids), sum(size for _, size in b.asks)
+        self.rows[tables.BOOK_STATS].append(
+            (b.venue, b.symbol, b.ts_event, b.last_id, *bid, *ask, *depth, b.ofi, b.updates)
+        )
+
+    def _reading(self, r: Reading) -> None:
+        self.rows[tables.READINGS].append((r.source, r.series, r.ts_event, r.period, r.value))
+
+    def _headline(self, h: Headline) -> None:
+        self.rows[tables.HEADLINES].append((h.source, h.source_id, h.ts_event, h.title, h.summary, h.link, h.symbols))
+
     def _bar(self, b: Bar) -> None:
         prices = (b.open, b.high, b.low, b.close, b.volume, b.buy_volume)
         self.rows[tables.BARS].append(
@@ -151,6 +167,9 @@ class Batch:
 
 _WRITERS: Final[dict[type, Callable[[Batch, Any], None]]] = {
     Ticks: Batch._ticks,
+    BookStats: Batch._book,
+    Reading: Batch._reading,
+    Headline: Batch._headline,
     Bar: Batch._bar,
     Features: Batch._features,
     Forecast: Batch._forecast,

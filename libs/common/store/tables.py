@@ -8,11 +8,31 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows are appended. `unique`: a row may be there already, then it stays as it is."""
+    """Rows are appended.
+
+    Attributes:
+        clock: the column of data time, ns, by which a hypertable is cut; "" for a table that stays whole.
+        unique: a row may be there already; then it stays as it is, unless `better` says otherwise.
+        key: columns that say which row it is, where `better` is given.
+        better: condition under which the row that comes (`excluded`) replaces the one that is there.
+        kept: the class of retention; see `libs.common.store.retention.Keep`.
+    """
 
     name: str
     columns: tuple[str, ...]
+    clock: str = "ts_event"
     unique: bool = True
+    key: tuple[str, ...] = ()
+    better: str = ""
+    kept: str = "decisions"
+
+    @property
+    def on_conflict(self) -> str:
+        """The clause that follows an INSERT; a replaced row counts as stored anew."""
+        if not self.better:
+            return "ON CONFLICT DO NOTHING"
+        sets = ", ".join(f"{column} = excluded.{column}" for column in self.columns if column not in self.key)
+        return f"ON CONFLICT ({', '.join(self.key)}) DO UPDATE SET {sets}, stored_at = now() WHERE {self.better}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +64,26 @@ def _split(columns: str) -> tuple[str, ...]:
     return tuple(columns.split())
 
 
-TICKS: Final = Table("ticks", _split("venue symbol ts_event seq price size side kind ts_recv"))
-QUOTES: Final = Table("quotes", _split("venue symbol ts_event seq bid bid_size ask ask_size"), unique=False)
+TICKS: Final = Table("ticks", _split("venue symbol ts_event seq price size side kind ts_recv"), kept="ticks")
+QUOTES: Final = Table(
+    "quotes", _split("venue symbol ts_event seq bid bid_size ask ask_size"), unique=False, kept="ticks"
+)
+BOOK_STATS: Final = Table(
+    "book_stats",
+    _split("venue symbol ts_event last_id bid bid_size ask ask_size bid_depth ask_depth ofi updates"),
+    kept="book",
+)
 BARS: Final = Table(
     "bars",
     _split("venue symbol interval_s open_time open high low close volume buy_volume trades flags last_seq ts_recv"),
+    clock="open_time",
+    key=("venue", "symbol", "interval_s", "open_time"),
+    better="bar_rank(excluded.flags) > bar_rank(bars.flags)",
+    kept="bars",
 )
-FEATURES: Final = Table("features", _split("venue symbol interval_s bar_time set_hash warm flags values"))
+FEATURES: Final = Table(
+    "features", _split("venue symbol interval_s bar_time set_hash warm flags values"), clock="bar_time", kept="features"
+)
 FORECASTS: Final = Table(
     "forecasts",
     _split(
@@ -70,8 +103,12 @@ EQUITY: Final = Table(
     "equity",
     _split("id ts_event account venue mode currency balance equity peak_equity fees trades_today revision"),
 )
-ARCHIVE: Final = (TICKS, QUOTES, BARS, FEATURES, FORECASTS, SIGNALS, VERDICTS, EQUITY)
-"""Tables that are only appended to, and that retention cuts."""
+ARCHIVE: Final = (TICKS, QUOTES, BOOK_STATS, BARS, FEATURES, FORECASTS, SIGNALS, VERDICTS, EQUITY)
+"""Tables that are only appended to, and that retention cuts; hypertables where TimescaleDB is."""
+
+READINGS: Final = Table("readings", _split("source series ts_event period value"), clock="")
+HEADLINES: Final = Table("headlines", _split("source source_id ts_event title summary link symbols"), clock="")
+"""A few rows a day, kept for training: small tables that nothing cuts."""
 
 ORDERS: Final = Projection(
     "orders",

@@ -9,6 +9,7 @@ from typing import Final
 import asyncpg
 
 from libs.common.store.captured import UPSERT
+from libs.common.store.levels import UNLIMITED
 from libs.common.store.migrate import Connection
 from libs.common.store.rows import Batch, Row
 from libs.common.store.tables import Table
@@ -32,12 +33,15 @@ class Writer:
         """
         try:
             await self._transaction(batch, staged=False)
-        except asyncpg.UniqueViolationError:
+        except (asyncpg.UniqueViolationError, asyncpg.ConfigurationLimitExceededError):
+            # The second: a compressed chunk would have to be opened further than a plain COPY may.
             self.staged += 1
             await self._transaction(batch, staged=True)
 
     async def _transaction(self, batch: Batch, *, staged: bool) -> None:
         async with self._pool.acquire() as connection, connection.transaction():
+            if staged:
+                await connection.execute(UNLIMITED)
             for table, rows in batch.rows.items():
                 if not rows:
                     continue
@@ -70,6 +74,7 @@ async def _through_staging(connection: Connection, table: Table, rows: list[Row]
         f"AS SELECT {columns} FROM {table.name} LIMIT 0"
     )
     await _copy(connection, stage, table.columns, rows)
-    await connection.execute(
-        f"INSERT INTO {table.name} ({columns}) SELECT {columns} FROM {stage} ON CONFLICT DO NOTHING"
-    )
+    # Where a row may be replaced, one statement may not meet it twice: of equal ones in the batch the first goes in.
+    key = ", ".join(table.key)
+    first = f"DISTINCT ON ({key}) {columns} FROM {stage} ORDER BY {key}, ctid" if key else f"{columns} FROM {stage}"
+    await connection.execute(f"INSERT INTO {table.name} ({columns}) SELECT {first} {table.on_conflict}")

@@ -1,6 +1,6 @@
 """A real PostgreSQL for the store's tests: one cluster for the session, a new database for each test.
 
-The server of the wheel, and where Docker is there TimescaleDB's image as well: for the quick tests of the store itself
+The server of the wheel, and where Docker is there TimescaleDB's images as well: for the quick tests of the store itself
 in every run, for everything with CONTAINERS=1 (`make test-containers`).
 """
 
@@ -26,7 +26,7 @@ import pytest
 if str(Path(__file__).parent) not in sys.path:
     sys.path.append(str(Path(__file__).parent))
 
-from store_timescale import TimescaleCluster
+from store_timescale import CommunityCluster, TimescaleCluster
 
 from libs.common.embedded.ports import free_port
 from libs.common.embedded.postgres import EmbeddedPostgres
@@ -96,19 +96,21 @@ def _commands() -> list[str]:
     return found
 
 
-SERVERS = {"wheel": Cluster, "timescaledb": TimescaleCluster}
-ON_BOTH = ("test_store_database", "test_store_writer")
-"""Modules that meet both servers in every run."""
+SERVERS = {"wheel": Cluster, "timescaledb": TimescaleCluster, "community": CommunityCluster}
+ON_EVERY = (
+    *("test_store_database", "test_store_writer", "test_store_history", "test_store_rollups", "test_store_retention"),
+)
+"""Modules that meet every server in every run."""
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Which servers a test meets."""
     everything = os.environ.get("CONTAINERS") == "1"
-    both = everything or metafunc.module.__name__.rpartition(".")[2] in ON_BOTH
+    every = everything or metafunc.module.__name__.rpartition(".")[2] in ON_EVERY
     for name in ("shared_cluster", "own_cluster"):
         if name in metafunc.fixturenames:
             scope = "session" if name == "shared_cluster" else "function"
-            metafunc.parametrize(name, list(SERVERS) if both else ["wheel"], indirect=True, scope=scope)
+            metafunc.parametrize(name, list(SERVERS) if every else ["wheel"], indirect=True, scope=scope)
 
 
 @pytest.fixture(scope="session")

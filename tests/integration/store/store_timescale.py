@@ -1,4 +1,4 @@
-"""TimescaleDB from its public image (apache level), as a server that a test may stop, kill and start again."""
+"""TimescaleDB from its public images, apache and community level, as servers that a test may stop, kill and start."""
 
 from __future__ import annotations
 
@@ -16,21 +16,24 @@ from testcontainers.core.container import DockerContainer
 from libs.common.embedded.ports import free_port
 
 IMAGE = "timescale/timescaledb:2.19.3-pg17-oss"
+COMMUNITY_IMAGE = "timescale/timescaledb:2.19.3-pg17"
 
 
 class TimescaleCluster:
     """One container. Skips the test where there is no Docker, or not this image."""
 
+    image = IMAGE
+
     def __init__(self) -> None:
         try:
-            asked = subprocess.run(["docker", "image", "inspect", IMAGE], capture_output=True, timeout=20)
+            asked = subprocess.run(["docker", "image", "inspect", self.image], capture_output=True, timeout=20)
         except (FileNotFoundError, subprocess.TimeoutExpired):
             pytest.skip("Docker is not here")
         if asked.returncode != 0:
-            pytest.skip(f"Docker does not run here, or has no image {IMAGE}")
+            pytest.skip(f"Docker does not run here, or has no image {self.image}")
         self.port = free_port()
         self._container = (
-            DockerContainer(IMAGE)
+            DockerContainer(self.image)
             .with_env("POSTGRES_USER", "conclave")
             .with_env("POSTGRES_PASSWORD", "secret")
             .with_bind_ports(5432, self.port)
@@ -65,3 +68,18 @@ class TimescaleCluster:
         while subprocess.run(asking, capture_output=True).returncode != 0:
             assert time.monotonic() < deadline, "TimescaleDB does not answer"
             time.sleep(0.1)
+
+
+class CommunityCluster(TimescaleCluster):
+    """The image with the community edition. Skips the test also where what bears its name is of another licence."""
+
+    image = COMMUNITY_IMAGE
+
+    def start(self) -> None:
+        super().start()
+        asking = ("psql", "-h", "127.0.0.1", "-U", "conclave", "-Atc", "SHOW timescaledb.license")
+        command = ["docker", "exec", "-e", "PGPASSWORD=secret", self._container.get_wrapped_container().id, *asking]
+        licence = subprocess.run(command, capture_output=True, text=True).stdout.strip()
+        if licence != "timescale":
+            self.close()
+            pytest.skip(f"{self.image} is here, but at licence {licence or '(none)'}, not timescale")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -12,8 +11,6 @@ import pytest
 from libs.common.bus.base import Received
 from libs.common.store import Batch, RowRefused, Store
 from libs.common.store.captured import MARGIN
-from libs.common.store.retention import has_timescale
-from libs.common.store.tables import ARCHIVE
 from libs.core.types import (
     SECOND,
     AccountState,
@@ -398,35 +395,3 @@ async def test_fills_positions_and_accounts_keep_exact_decimals(store: Store) ->
     assert tuple(row or ()) == (1, Decimal(0), Decimal("-0.1"))
     assert await count(store, "equity") == 3
     assert await store.pool.fetchval("SELECT balance FROM accounts") == Decimal("9998.10")
-
-
-async def test_retention_counts_from_the_day_of_storing_not_from_the_day_of_trading(store: Store) -> None:
-    await store.write(batch_of(*(received(bar(n), n + 1) for n in range(10))))
-    assert set((await store.drop_old(timedelta(days=30))).values()) == {0}
-    await store.pool.execute(
-        "UPDATE bars SET stored_at = now() - interval '31 days' WHERE open_time < $1", bar(4).open_time
-    )
-    removed = await store.drop_old(timedelta(days=30))
-    assert removed["bars"] == 4
-    assert await count(store, "bars") == 6
-    assert await count(store, "captured") == 1
-
-
-async def test_retention_takes_a_day_away_as_a_whole_once_all_of_it_is_old(store: Store) -> None:
-    day = 86_400 // 5
-    await store.write(batch_of(*(received(bar(n * day + k), 2 * n + k + 1) for n in range(3) for k in range(2))))
-    for lapsed in (bar(0).open_time, bar(1).open_time, bar(day).open_time):
-        await store.pool.execute("UPDATE bars SET stored_at = now() - interval '31 days' WHERE open_time = $1", lapsed)
-    assert (await store.drop_old(timedelta(days=30)))["bars"] == 3
-    left = [row["open_time"] for row in await store.pool.fetch("SELECT open_time FROM bars ORDER BY open_time")]
-    assert left == [bar(n).open_time for n in (day + 1, 2 * day, 2 * day + 1)]
-    if await has_timescale(store.pool):
-        chunks = "SELECT count(*) FROM timescaledb_information.chunks WHERE hypertable_name = 'bars'"
-        assert await store.pool.fetchval(chunks) == 2
-
-
-async def test_the_archive_lies_in_hypertables_where_the_server_has_them(store: Store) -> None:
-    if not await has_timescale(store.pool):
-        pytest.skip("this server is plain PostgreSQL")
-    rows = await store.pool.fetch("SELECT hypertable_name FROM timescaledb_information.hypertables")
-    assert {row["hypertable_name"] for row in rows} == {table.name for table in ARCHIVE}
