@@ -2,20 +2,38 @@
 
 from libs.core.bars.book import BookFlow
 from libs.core.bars.builder import BarBuilder
-from libs.core.bars.forming import bar_id
-from libs.core.bars.health import FeedCheck, HealthScore
-from libs.core.bars.quality import Plausibility, quote_fault
+from libs.core.bars.clocks import ClockWatch, clock_words
+from libs.core.bars.forming import LARGEST_SIZE, bar_id
+from libs.core.bars.health import GRADES, Failure, FeedCheck, Grade, HealthScore, graded
+from libs.core.bars.outliers import OutlierWatch
+from libs.core.bars.quality import Plausibility, quote_fault, trainable
+from libs.core.bars.reconcile import Disagreement, Reconciler
 from libs.core.bars.sequence import Numbering, Order, SequenceWatch
+from libs.core.bars.series import BarWatch
+from libs.core.bars.ticking import TickBars
 
 __all__ = [
+    "GRADES",
+    "LARGEST_SIZE",
     "BarBuilder",
+    "BarWatch",
     "BookFlow",
+    "ClockWatch",
+    "Disagreement",
+    "Failure",
     "FeedCheck",
+    "Grade",
     "HealthScore",
     "Numbering",
     "Order",
+    "OutlierWatch",
     "Plausibility",
+    "Reconciler",
     "SequenceWatch",
+    "TickBars",
     "bar_id",
+    "clock_words",
+    "graded",
     "quote_fault",
+    "trainable",
 ]
