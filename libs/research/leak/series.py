@@ -84,6 +84,23 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
             bars=Bars(**changed, session=bars.session), extras=np.ascontiguousarray(extras), interval_s=self.interval_s
         )
 
+    def with_hole(self, at: int, missing: int) -> Self:
+        """The same with `missing` more bars missing before bar `at`."""
+        bars = self.bars
+        times = bars.open_time.copy()
+        times[at:] += missing * self.interval_s * SECOND
+        return type(self)(
+            bars=msgspec.structs.replace(bars, open_time=times), extras=self.extras, interval_s=self.interval_s
+        )
+
+    def flat_from(self, at: int) -> Self:
+        """The same up to bar `at`; after it nothing is traded and every price is its close."""
+        bars = self.bars
+        changed = {name: getattr(bars, name).copy() for name in _PRICES}
+        for name in _PRICES:
+            changed[name][at + 1 :] = 0.0 if name == "volume" else bars.close[at]
+        return type(self)(bars=msgspec.structs.replace(bars, **changed), extras=self.extras, interval_s=self.interval_s)
+
     def picked(self, rows: NDArray[np.int64]) -> Self:
         """These rows in this order, repeats and all."""
         bars = self.bars
@@ -92,7 +109,8 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
         return type(self)(bars=Bars(**taken, session=session), extras=self.extras[:, rows], interval_s=self.interval_s)
 
 
-_COLUMNS: Final = ("open_time", "open", "high", "low", "close", "volume")
+_PRICES: Final = ("open", "high", "low", "close", "volume")
+_COLUMNS: Final = ("open_time", *_PRICES)
 
 
 def seeded(seed: int, count: int, interval_s: int = 60, *, clean: bool = False) -> History:
@@ -112,7 +130,7 @@ def seeded(seed: int, count: int, interval_s: int = 60, *, clean: bool = False) 
             quiet[begin : begin + int(rng.integers(2, 260))] = True
         returns[quiet] = 0.0
         spikes = rng.random(count) < 0.002
-        returns[spikes] = rng.choice([-0.2, 0.25], int(spikes.sum()))
+        returns[spikes] = rng.choice([-0.02, 0.025], int(spikes.sum()))
         volume[rng.random(count) < 0.05] = 0.0
         volume[quiet & (rng.random(count) < 0.7)] = 0.0
         holes = rng.random(count) < 0.004

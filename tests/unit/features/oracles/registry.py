@@ -25,10 +25,11 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from libs.core.features.catalogue import Feature, FeatureSet
+from libs.core.features.catalogue import FeatureSet
 from libs.core.features.engine import Bars, FeatureEngine
 from libs.core.features.kit import REGISTRY
 from libs.core.features.sets import FULL, make_set
+from libs.research.leak.agree import RTOL, compare
 from libs.research.leak.series import History, around, seeded
 
 Floats = NDArray[np.float64]
@@ -36,7 +37,6 @@ Columns = dict[str, Any]
 Values = dict[str, Floats]
 
 BARS: Final = 5_000
-RTOL: Final = 1e-9
 REAL: Final = Path(__file__).parents[4].parent / "shared" / "data" / "bars" / "binance_BTCUSDT_1h.parquet"
 
 
@@ -55,7 +55,7 @@ class Oracle(NamedTuple):
 
 
 class Agreement(NamedTuple):
-    """How well one feature agrees with its oracle: the worst error relative to the value or to its median size."""
+    """How well one feature agrees with its oracle. error: the worst, relative to the value or to a typical one."""
 
     feature: str
     by: str
@@ -85,7 +85,7 @@ def oracle(
     Args:
         names: outputs that it speaks for, as the kernel names them ("macd_line", "sma_{n}"); all when none is given.
         by: who says so: "talib.SMA", "statsmodels acf", "brute force".
-        rtol: bound of the error relative to the value, or to the median of the values where that is larger.
+        rtol: bound of the error relative to the value, or to a typical one where that is larger.
         atol: an error below this is none. absent: largest share of bars at which the oracle has no opinion (NaN).
         reason: why rtol, atol or absent is not the default; needed then.
         given: the history to use instead of the seeded and the real one.
@@ -164,39 +164,8 @@ def agreements(one: Oracle, name: str) -> Iterator[Agreement]:
             continue
         for feature, ours in zip(features.features, values.T, strict=True):
             if feature.name in wanted:
-                error, problem = _judge(one, feature, ours, np.asarray(said[feature.name], dtype=np.float64))
+                expected = np.asarray(said[feature.name], dtype=np.float64)
+                gap = compare(ours, expected, feature.warmup, rtol=one.rtol, atol=one.atol, absent=one.absent)
                 label = name if one.given is None else one.given.__name__
-                yield Agreement(feature.name, one.by, label, len(ours), error, problem)
-
-
-def _judge(one: Oracle, feature: Feature, ours: Floats, expected: Floats) -> tuple[float, str]:
-    """Worst relative error and what is wrong with it; an empty text when nothing is."""
-    if ours.shape != expected.shape:
-        return math.inf, f"{len(expected)} values for {len(ours)} bars"
-    if not np.isnan(ours[: feature.warmup]).all():
-        return math.inf, f"has a value before its warm-up of {feature.warmup}"
-    ours, expected = ours[feature.warmup :], expected[feature.warmup :]
-    if not len(ours):
-        return math.inf, f"its warm-up of {feature.warmup} is longer than the series"
-    silent = np.isnan(expected) & ~np.isnan(ours)
-    if silent.mean() > one.absent:
-        return math.inf, f"the oracle has no value at bar {feature.warmup + int(silent.argmax())}, ours has"
-    missing = np.isnan(ours) & ~np.isnan(expected)
-    if missing.any():
-        return math.inf, f"no value at bar {feature.warmup + int(missing.argmax())}, the oracle has"
-    known = ~np.isnan(expected)
-    if not known.any():
-        return math.inf, "never has a value"
-    ours, expected = ours[known], expected[known]
-    if not np.isfinite(ours).all():
-        return math.inf, "is infinite"
-    difference = np.abs(ours - expected)
-    size = np.maximum(np.abs(expected), np.median(np.abs(expected)))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        relative = np.where(difference <= one.atol, 0.0, np.where(difference > 0.0, difference / size, 0.0))
-    worst = int(relative.argmax())
-    error = float(relative[worst])
-    if error <= one.rtol:
-        return error, ""
-    at = feature.warmup + int(np.flatnonzero(known)[worst])
-    return error, f"{ours[worst]!r} instead of {expected[worst]!r} at bar {at}: {error:.2e} relative"
+                problem = f"{gap.problem} (bar {gap.row})" if gap.problem else ""
+                yield Agreement(feature.name, one.by, label, len(ours), gap.error, problem)
