@@ -11,7 +11,9 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from libs.common.settings.sources import HistorySettings, PollerSettings, Schedule
-from libs.core.types import interval_seconds
+from libs.core.bars import graded
+from libs.core.bars.sessions import CALENDARS
+from libs.core.types import interval_seconds, is_bar_length, ticks_in
 
 
 class _Section(BaseModel):
@@ -19,8 +21,24 @@ class _Section(BaseModel):
 
 
 def _interval(text: str) -> str:
-    interval_seconds(text)
+    if not is_bar_length(interval_seconds(text)):
+        raise ValueError(f"{text!r} is no length of a bar; it must divide a day (1s to 12h, 1d) or be 1w")
     return text
+
+
+def _bar_interval(text: str) -> str:
+    return text if ticks_in(text) else _interval(text)
+
+
+def _calendar(name: str) -> str:
+    if name not in ("", *CALENDARS):
+        raise ValueError(f"{name!r} is no calendar; there are: {', '.join(CALENDARS)}; empty = the venue's usual one")
+    return name
+
+
+def _check(name: str) -> str:
+    graded({name: 0.0}, {})
+    return name
 
 
 APIS: Final[dict[str, tuple[str, ...]]] = {
@@ -44,6 +62,9 @@ def _venue(name: str) -> str:
 
 
 Interval = Annotated[str, AfterValidator(_interval)]
+BarInterval = Annotated[str, AfterValidator(_bar_interval)]
+CalendarName = Annotated[str, AfterValidator(_calendar)]
+CheckName = Annotated[str, AfterValidator(_check)]
 VenueName = Annotated[str, AfterValidator(_venue)]
 Fraction = Annotated[Decimal, Field(gt=0, le=1)]
 Seconds = Annotated[float, Field(gt=0)]
@@ -54,6 +75,9 @@ class SymbolSettings(_Section):
 
     symbol: str = Field(min_length=1)
     trade_intervals: tuple[Interval, ...] = ("1s", "5s")
+    calendar: CalendarName = Field(
+        "", description="sessions of 1d and 1w bars: always, forex, us_stocks; empty = as usual at the venue"
+    )
 
 
 class VenueSettings(_Section):
@@ -77,11 +101,32 @@ class VenueSettings(_Section):
         return self
 
 
+class QualitySettings(_Section):
+    """When a check of a feed fails, and what that costs its score (1 minus the weighted checks failed in a minute)."""
+
+    weights: dict[CheckName, Annotated[float, Field(ge=0, le=1)]] = Field(
+        default_factory=dict, description="check to its share of the score; absent = its default"
+    )
+    tolerated: dict[CheckName, Annotated[int, Field(ge=1)]] = Field(
+        default_factory=dict, description="check to the failures a minute that cost its whole weight; absent = default"
+    )
+    outlier_mads: float = Field(10.0, ge=3, le=100, description="deviations (MAD) from the median that make an outlier")
+    outlier_window: int = Field(240, ge=16, le=10_000, description="prints that median and MAD are taken of")
+    outlier_floor_bp: float = Field(10.0, ge=0, le=1000, description="a nearer print is no outlier, basis points")
+    outlier_confirm_s: Seconds = Field(1.0, description="quote or book may confirm a print so much later (data time)")
+    continuity_bp: float = Field(100.0, gt=0, description="a bar may open so far from the close before, basis points")
+    volume_factor: float = Field(50.0, gt=1, description="times the largest volume of the 120 bars before")
+    clock_offset_ms: float = Field(500.0, gt=0, description="venue's clock against this machine's")
+    clock_drift_ppm: float = Field(200.0, gt=0, description="how fast they part, millionths")
+    reconcile_bp: float = Field(50.0, gt=0, description="two venues may differ so much on one symbol, basis points")
+    reconcile_s: Seconds = Field(5.0, description="and more for no longer than this (data time)")
+
+
 class DataSettings(_Section):
     """Market data: venues, bars and health."""
 
     venues: tuple[VenueSettings, ...] = Field(min_length=1)
-    bar_intervals: tuple[Interval, ...] = ("1s", "5s", "1m", "5m", "15m", "1h")
+    bar_intervals: tuple[BarInterval, ...] = ("1s", "5s", "1m", "5m", "15m", "1h")
     warmup_bars: int = Field(600, ge=50, le=5000, description="bars of history asked for per symbol and interval")
     bar_timer_ms: int = Field(250, ge=0, le=60_000, description="a bar closes this long after its end without an event")
     tick_batch_ms: float = Field(5.0, ge=0, le=1000, description="ticks travel in batches of this many milliseconds")
@@ -89,8 +134,17 @@ class DataSettings(_Section):
     instruments_every_s: Seconds = 3600.0
     book_levels: int = Field(10, ge=1, le=50)
     history: tuple[HistorySettings, ...] = ()
-    history_at: Schedule = Field("", description="crontab line (UTC) by which ingest updates the history; empty = never")
+    history_at: Schedule = Field(
+        "", description="crontab line (UTC) by which ingest updates the history; empty = never"
+    )
     pollers: tuple[PollerSettings, ...] = ()
+    quality: QualitySettings = QualitySettings()
+
+    @model_validator(mode="after")
+    def _has_bars_of_time(self) -> DataSettings:
+        if all(map(ticks_in, self.bar_intervals)):
+            raise ValueError("bar_intervals needs a length of time, for example 1s, beside the bars of prints")
+        return self
 
     @model_validator(mode="after")
     def _each_venue_once(self) -> DataSettings:
