@@ -13,6 +13,8 @@ from libs.common.settings import Settings
 from libs.common.settings.model import VenueSettings
 from libs.venues.base import MarketData
 from services.ingest.outgoing import Outgoing
+from services.ingest.pollers import Pollers
+from services.ingest.schedule import HistorySchedule
 from services.ingest.settings import IngestSettings, connect
 from services.ingest.venue import VenueFeed
 
@@ -27,6 +29,8 @@ class IngestApp:
         self._connect = connect
         self._out = Outgoing(chassis.bus)
         self._venues: list[VenueFeed] = []
+        self._pollers = Pollers(chassis, self._out)
+        self._schedule = HistorySchedule(chassis)
 
     async def start(self) -> None:
         """Open every venue. Raises FatalError when one cannot be: unknown symbol, nobody there, no such adapter."""
@@ -38,7 +42,8 @@ class IngestApp:
             market = self._connect(settings, venue)
             self._venues.append(VenueFeed(self._chassis, market, symbols, own, self._out))
         self._chassis.on_pause.append(self._set_paused)
-        await asyncio.gather(*(venue.start() for venue in self._venues))
+        await asyncio.gather(self._pollers.start(), *(venue.start() for venue in self._venues))
+        self._schedule.start()
 
     def _set_paused(self, paused: bool) -> None:
         for venue in self._venues:
@@ -50,7 +55,8 @@ class IngestApp:
 
     async def drain(self) -> None:
         """Close the streams and hand everything gathered to the bus."""
-        await asyncio.gather(*(venue.aclose() for venue in self._venues))
+        feeds = (venue.aclose() for venue in self._venues)
+        await asyncio.gather(self._schedule.aclose(), self._pollers.aclose(), *feeds)
         await self._out.flushed()
 
     def routes(self) -> APIRouter | None:
@@ -58,4 +64,5 @@ class IngestApp:
 
     def info(self) -> dict[str, Any]:
         """Counts per venue and symbol."""
-        return {"venues": {venue.name: venue.info() for venue in self._venues}}
+        feeds = {venue.name: venue.info() for venue in self._venues}
+        return {"venues": feeds, "pollers": self._pollers.info(), "history": self._schedule.info()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, ParamSpec, TypeVar
 
 import numpy as np
 
@@ -23,6 +23,8 @@ Progress = Callable[[float, int], None]
 """Share of the time that has been covered, 0 to 1, and rows so far."""
 
 NOTHING: Final[Columns] = {}
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class Outcome(NamedTuple):
@@ -51,26 +53,40 @@ async def download(
     Raises:
         TableError: something else lies there, or it was changed. What `fetch` raises: nothing is lost, run it again.
     """
-    spool = await asyncio.to_thread(Spool, place, what)
+    spool = await _finished(Spool, place, what)
     try:
-        have, rows = await asyncio.to_thread(_present, place, what, dict(names or {}), spool.cursor is not None)
+        have, rows = await _finished(_present, place, what, dict(names or {}), spool.cursor is not None)
         fetched: list[Columns] = []
         while (span := _next_span(spool, have, start, end)) is not None:
             if spool.cursor is None:
                 spool.begin(*span)
             await _collect(spool, fetch, progress)
             new = joined(what.kind, [spool.columns()])
-            have, rows = await asyncio.to_thread(_merge, place, what, have, rows, new, span, settled, dict(names or {}))
+            if have is None and not rows_in(new):
+                spool.done()
+                raise TableError(f"{what}: the source has no rows in that time")
+            merged = await _finished(_merge, place, what, have, rows, new, span, settled, dict(names or {}))
+            have, rows = merged
             spool.done()
             if rows_in(new):
                 fetched.append(new)
-            if have.end < span[1]:
+            if merged[0].end < span[1]:
                 break  # the source has no more for now
         if have is None:
             raise TableError(f"{what}: the end lies at or before the start")
         return Outcome(have, joined(what.kind, fetched) if fetched else NOTHING, rows)
     finally:
         spool.close()
+
+
+async def _finished(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Run in a thread; whoever is cancelled waits for it, as it must not go on writing when others may."""
+    task = asyncio.ensure_future(asyncio.to_thread(work, *args, **kwargs))
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task})
+        raise
 
 
 def _next_span(spool: Spool, have: Manifest | None, start: Nanos, end: Nanos) -> tuple[Nanos, Nanos] | None:
@@ -88,10 +104,12 @@ async def _collect(spool: Spool, fetch: Fetch, progress: Progress) -> None:
     if cursor is None:
         raise RuntimeError("begin first")
     key = time_of(cursor.what.kind)
+    if cursor.start >= cursor.end:
+        return
     known = spool.columns()[key]
     low, high = (int(known.min()), int(known.max())) if len(known) else (cursor.end, cursor.start)
     async for page in fetch(cursor.start, cursor.end, cursor.after):
-        await asyncio.to_thread(spool.append, page)
+        await _finished(spool.append, page)
         if times := page.columns[key].tolist():
             low, high = min(low, *times), max(high, *times)
         progress(min(1.0, max(0, high - low) / (cursor.end - cursor.start)), spool.cursor.rows if spool.cursor else 0)
@@ -172,9 +190,12 @@ def prune(place: Place, before: Nanos, keep: Collection[Nanos] = ()) -> int:
         stays = (times >= before) | np.isin(times, np.fromiter(keep, np.int64, len(keep)))
         gone = int((~stays).sum())
         if gone:
+            # Whoever is killed in here leaves a download of nothing that is then taken up.
+            spool.begin(have.end, have.end)
             kept = {name: values[stays] for name, values in columns.items()}
             start = max(have.start, min(before, have.end))
             _written(place, have.what, kept, start, have.end, have.names)
+            spool.done()
         return gone
     finally:
         spool.close()

@@ -10,7 +10,7 @@ from typing import BinaryIO, Final
 import msgspec
 import numpy as np
 
-from libs.core.history import FIELDS, Columns, Kind, Page, rows_in
+from libs.core.history import FIELDS, Columns, Page, rows_in
 from libs.core.types import Nanos
 from libs.research.tables.manifest import What, beside, write_whole
 from libs.research.tables.place import Place, TableError
