@@ -31,8 +31,8 @@ def _verbs(regular: str, irregular: str = "") -> frozenset[str]:
 
 UP: Final = _verbs(
     "gain climb jump surge soar rally increase rebound bounce rocket skyrocket accelerate recover strengthen "
-    "appreciate double triple quadruple expand boost lift hike raise pop* spike leap heighten widen enlarge extend revive "
-    "balloon multiply perk edge inch",
+    "appreciate double triple quadruple expand boost lift hike raise pop* spike leap heighten widen enlarge extend "
+    "revive balloon multiply perk edge inch",
     "rise rises rose risen rising grow grows grew grown growing up higher upward upwards upside uptick upturn "
     "increasingly growth",
 )

@@ -33,7 +33,8 @@ class _Layer(nn.Module):
 
     def __init__(self, width: int, heads: int, inner: int, eps: float) -> None:
         super().__init__()
-        self._heads = heads
+        self._heads, self._each = heads, width // heads
+        self._scale = math.sqrt(width // heads)
         self.query, self.key, self.value = (nn.Linear(width, width) for _ in range(3))
         self.joined = nn.Linear(width, width)
         self.attention_norm = nn.LayerNorm(width, eps=eps)
@@ -41,14 +42,14 @@ class _Layer(nn.Module):
         self.output_norm = nn.LayerNorm(width, eps=eps)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        n, length, width = x.shape
+        n, length = x.shape[:2]
 
         def split(part: Tensor) -> Tensor:
-            return part.reshape(n, length, self._heads, width // self._heads).transpose(1, 2)
+            return part.reshape(n, length, self._heads, self._each).transpose(1, 2)
 
         query, key, value = split(self.query(x)), split(self.key(x)), split(self.value(x))
-        weights = torch.softmax(query @ key.transpose(2, 3) / math.sqrt(width // self._heads) + mask, dim=-1)
-        seen = (weights @ value).transpose(1, 2).reshape(n, length, width)
+        weights = torch.softmax(query @ key.transpose(2, 3) / self._scale + mask, dim=-1)
+        seen = (weights @ value).transpose(1, 2).reshape(n, length, self._heads * self._each)
         x = self.attention_norm(x + self.joined(seen))
         out: Tensor = self.output_norm(x + self.narrow(nn.functional.gelu(self.widen(x))))
         return out
