@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from console.context import fail, run, run_now, settings_or_fail
+from console.data_app import data as data_commands
 
 app = typer.Typer(
     name="conclave",
@@ -279,6 +280,8 @@ def stop(
 
     run(run_stop(flatten, reason, yes))
 
+
+app.add_typer(data_commands, name="data")
 
 secrets = typer.Typer(no_args_is_help=True, help="Credentials at rest: an encrypted store, opened by a key of yours.")
 app.add_typer(secrets, name="secrets")

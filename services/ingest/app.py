@@ -12,6 +12,7 @@ from libs.common.chassis import Chassis
 from libs.common.settings import Settings
 from libs.common.settings.model import VenueSettings
 from libs.venues.base import MarketData
+from services.ingest.news import NewsDesk
 from services.ingest.outgoing import Outgoing
 from services.ingest.pollers import Pollers
 from services.ingest.schedule import HistorySchedule
@@ -28,6 +29,7 @@ class IngestApp:
         self._chassis = chassis
         self._connect = connect
         self._out = Outgoing(chassis.bus)
+        self._news = NewsDesk(chassis, self._out)
         self._venues: list[VenueFeed] = []
         self._pollers = Pollers(chassis, self._out)
         self._schedule = HistorySchedule(chassis)
@@ -44,6 +46,7 @@ class IngestApp:
         self._chassis.on_pause.append(self._set_paused)
         await asyncio.gather(self._pollers.start(), *(venue.start() for venue in self._venues))
         self._schedule.start()
+        await self._news.start()
 
     def _set_paused(self, paused: bool) -> None:
         for venue in self._venues:
@@ -56,13 +59,14 @@ class IngestApp:
     async def drain(self) -> None:
         """Close the streams and hand everything gathered to the bus."""
         feeds = (venue.aclose() for venue in self._venues)
-        await asyncio.gather(self._schedule.aclose(), self._pollers.aclose(), *feeds)
+        await asyncio.gather(self._news.aclose(), self._schedule.aclose(), self._pollers.aclose(), *feeds)
         await self._out.flushed()
 
     def routes(self) -> APIRouter | None:
         return None
 
     def info(self) -> dict[str, Any]:
-        """Counts per venue and symbol."""
+        """Counts per venue and symbol, and per source of headlines."""
         feeds = {venue.name: venue.info() for venue in self._venues}
-        return {"venues": feeds, "pollers": self._pollers.info(), "history": self._schedule.info()}
+        told = {"pollers": self._pollers.info(), "history": self._schedule.info(), "news": self._news.info()}
+        return {"venues": feeds, **told}

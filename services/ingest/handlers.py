@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 
 from libs.common.clock import DataClocks
-from libs.core.bars import FeedCheck, Order, quote_fault
+from libs.core.bars import Depth, FeedCheck, Order, quote_fault
 from libs.core.types import (
     SECOND,
     Bar,
@@ -224,6 +224,7 @@ class VenueHandlers:
         last_id: int,
         ts_event: Nanos,
         recv_ns: Nanos,
+        depth: Depth | None = None,
     ) -> None:
         state = self.states.get(symbol)
         if state is None:
@@ -234,7 +235,7 @@ class VenueHandlers:
         if bids and asks and bids[0][0] > asks[0][0]:
             self._watch.failed(state, FeedCheck.CROSSED, "crossed", f"book bid {bids[0][0]} above ask {asks[0][0]}")
             return
-        state.flow.update(bids, asks, first_id, last_id, ts_event)
+        state.flow.update(bids, asks, first_id, last_id, ts_event, depth)
 
     def kline(self, bar: Bar, recv_ns: Nanos) -> None:
         state = self.states.get(bar.symbol)

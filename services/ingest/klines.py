@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 
 from libs.core.bars import bar_id
+from libs.core.bars.sessions import SessionCalendar, opens_between
 from libs.core.types import SECOND, Bar, BarFlag, Nanos
 
 KEPT: Final = 64
@@ -28,8 +29,8 @@ class KlineDesk:
         are_bars: the symbol has no prints, its klines are its bars.
     """
 
-    def __init__(self, venue: str, symbol: str) -> None:
-        self._venue, self._symbol = venue, symbol
+    def __init__(self, venue: str, symbol: str, calendar: SessionCalendar) -> None:
+        self._venue, self._symbol, self._calendar = venue, symbol, calendar
         self._ours: OrderedDict[tuple[int, Nanos], Bar] = OrderedDict()
         self._theirs: OrderedDict[tuple[int, Nanos], Bar] = OrderedDict()
         self._waiting: list[Bar] = []
@@ -76,9 +77,14 @@ class KlineDesk:
         return bars
 
     def holes_before(self, kline: Bar) -> int:
-        """How many klines are missing between the newest that became a bar and `kline`."""
+        """How many klines may be missing between the newest that became a bar and `kline`; closed hours miss none."""
         newest = self._newest.get(kline.interval_s)
-        return 0 if newest is None else max(0, (kline.open_time - newest) // (kline.interval_s * SECOND) - 1)
+        if newest is None:
+            return 0
+        end = newest + kline.interval_s * SECOND
+        if not opens_between(self._calendar, end, kline.open_time):
+            return 0
+        return max(1, (kline.open_time - end) // (kline.interval_s * SECOND))
 
     def check_ours(self, bar: Bar) -> str:
         """Compare a bar of ours with the venue's kline, when that is here; the mismatch in words, "" when none."""

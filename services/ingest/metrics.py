@@ -27,3 +27,7 @@ BAR_LATENCY: Final = Histogram(
     "From the arrival of the message that closed a bar to the bar's hand-over to the bus",
     buckets=(0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0),
 )
+HEADLINES: Final = Counter("conclave_ingest_headlines_total", "Headlines published", ["source"])
+HEADLINES_REFUSED: Final = Counter(
+    "conclave_ingest_headlines_refused_total", "Feeds and headlines that could not be used", ["source"]
+)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from libs.common import runtime
 from libs.common.chassis import FatalError
 from libs.common.credentials import credentials_for
 from libs.common.secrets import SecretError
 from libs.common.settings import Settings
-from libs.common.settings.model import VenueSettings
-from libs.core.types import MILLISECOND, Nanos, interval_seconds
+from libs.common.settings.model import QualitySettings, VenueSettings
+from libs.core.bars.sessions import SessionCalendar, calendar_named, usual_calendar
+from libs.core.types import MILLISECOND, Nanos, interval_seconds, ticks_in
 from libs.venues.base import MarketData
 from libs.venues.credentials import Credentials
 from libs.venues.registry import make_market_data
@@ -28,20 +30,33 @@ class IngestSettings:
     book_levels: int
     patience_s: float
     """How long an unreachable venue is tried at start before giving up."""
+    tick_counts: tuple[int, ...] = ()
+    """Bars of so many prints, beside those of a time."""
+    calendars: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    """Venue and symbol to the name of a calendar, where the configuration gives one."""
+    quality: QualitySettings = QualitySettings()
+
+    def calendar(self, venue: str, symbol: str) -> SessionCalendar:
+        """When a symbol trades."""
+        return calendar_named(self.calendars.get((venue, symbol)) or usual_calendar(venue, symbol))
 
     @classmethod
     def of(cls, settings: Settings) -> IngestSettings:
         """The bars of the configuration and those on which its strategies run."""
         data = settings.data
         traded = [interval for venue in data.venues for row in venue.symbols for interval in row.trade_intervals]
+        timed = [text for text in data.bar_intervals if not ticks_in(text)]
         return cls(
-            intervals_s=tuple(sorted({interval_seconds(text) for text in (*data.bar_intervals, *traded)})),
+            intervals_s=tuple(sorted({interval_seconds(text) for text in (*timed, *traded)})),
             bar_timer=data.bar_timer_ms * MILLISECOND,
             tick_batch_s=data.tick_batch_ms / 1000,
             stale_after_s=data.stale_after_s,
             instruments_every_s=data.instruments_every_s,
             book_levels=data.book_levels,
             patience_s=settings.platform.ready_timeout_s,
+            tick_counts=tuple(sorted({count for text in data.bar_intervals if (count := ticks_in(text))})),
+            calendars={(venue.name, row.symbol): row.calendar for venue in data.venues for row in venue.symbols},
+            quality=data.quality,
         )
 
 

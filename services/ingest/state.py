@@ -4,8 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from libs.core.bars import BarBuilder, BookFlow, HealthScore, Numbering, Plausibility, SequenceWatch
-from libs.core.types import Bar, Nanos, Quote, Trade, token
+from libs.core.bars import (
+    BarBuilder,
+    BarWatch,
+    BookFlow,
+    FeedCheck,
+    HealthScore,
+    Numbering,
+    OutlierWatch,
+    Plausibility,
+    SequenceWatch,
+    TickBars,
+    graded,
+)
+from libs.core.types import SECOND, Bar, Nanos, Quote, Trade, token
 from services.ingest.klines import KlineDesk
 from services.ingest.settings import IngestSettings
 
@@ -40,6 +52,9 @@ class SymbolState:
         last_stamp: data time of the newest print, quote or kline. heard_mono: machine time of it, as the beat saw it.
         down_since: machine time (monotonic ns) since which the venue does not deliver; 0 = it does.
         futures: prints in a row that were stamped absurdly far ahead.
+        canonical: the symbol's name among all venues; "" before its instrument is known.
+        noted: checks that failed since the last beat, how often and how the last time, told together with it.
+        lasting: checks that fail as long as something stands as it does, told when that begins and when it ends.
     """
 
     venue: str
@@ -50,6 +65,9 @@ class SymbolState:
     flow: BookFlow
     health: HealthScore
     klines: KlineDesk
+    bars: BarWatch
+    outliers: OutlierWatch
+    tick_bars: list[TickBars]
     subject: str
     held: list[tuple[Trade, Nanos]] | None = None
     begun: bool = False
@@ -67,6 +85,9 @@ class SymbolState:
     closed: bool = False
     stale: bool = False
     futures: int = 0
+    canonical: str = ""
+    noted: dict[FeedCheck, tuple[int, str]] = field(default_factory=dict)
+    lasting: set[FeedCheck] = field(default_factory=set)
     counts: Counts = field(default_factory=Counts)
     told: Counts = field(default_factory=Counts)
 
@@ -74,6 +95,11 @@ class SymbolState:
     def has_prints(self) -> bool:
         """Whether the symbol has shown a print, accepted or waiting."""
         return self.judge.high > 0.0 or bool(self.held)
+
+    def note(self, check: FeedCheck, detail: str) -> None:
+        """A check failed; the next beat tells it."""
+        times, _ = self.noted.get(check, (0, ""))
+        self.noted[check] = times + 1, detail
 
     def hold(self) -> None:
         """Keep prints back from now on."""
@@ -88,15 +114,28 @@ class SymbolState:
 
 def new_state(venue: str, symbol: str, settings: IngestSettings) -> SymbolState:
     """A symbol of which nothing is known yet; its prints are held until history has told where it stands."""
+    calendar, quality = settings.calendar(venue, symbol), settings.quality
+    numbering = NUMBERING.get(venue, Numbering.NONE)
+    anchored = numbering is Numbering.CONSECUTIVE
     state = SymbolState(
         venue=venue,
         symbol=symbol,
-        builder=BarBuilder(venue, symbol, settings.intervals_s, timer=settings.bar_timer),
-        watch=SequenceWatch(NUMBERING.get(venue, Numbering.NONE)),
+        builder=BarBuilder(venue, symbol, settings.intervals_s, timer=settings.bar_timer, calendar=calendar),
+        watch=SequenceWatch(numbering),
         judge=Plausibility(),
         flow=BookFlow(venue, symbol, settings.book_levels),
-        health=HealthScore(),
-        klines=KlineDesk(venue, symbol),
+        health=HealthScore(graded(quality.weights, quality.tolerated)),
+        klines=KlineDesk(venue, symbol, calendar),
+        bars=BarWatch(
+            calendar=calendar, continuity_bp=quality.continuity_bp, volume_factor=quality.volume_factor
+        ),
+        outliers=OutlierWatch(
+            mads=quality.outlier_mads,
+            window=quality.outlier_window,
+            floor_bp=quality.outlier_floor_bp,
+            confirm=int(quality.outlier_confirm_s * SECOND),
+        ),
+        tick_bars=[TickBars(venue, symbol, ticks, anchored=anchored) for ticks in settings.tick_counts],
         subject=f"md.tick.{token(venue)}.{token(symbol)}",
     )
     state.hold()
