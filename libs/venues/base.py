@@ -9,6 +9,7 @@ from typing import Protocol, runtime_checkable
 
 import msgspec
 
+from libs.core.bars import Depth
 from libs.core.types import Bar, FeedState, Instrument, Nanos, Order, Quote, Side, Trade, VenueReport
 from libs.venues.budget import Budget
 from libs.venues.errors import VenueError, VenueRefused, VenueUnavailable, VenueUnresolved
@@ -81,8 +82,9 @@ class FeedSink(Protocol):
         last_id: int,
         ts_event: Nanos,
         recv_ns: Nanos,
+        depth: Depth | None = None,
     ) -> None:
-        """The top levels after a book update, best first; the update's ids at the venue."""
+        """The top levels after a book update, best first; the update's ids at the venue; `depth` asks for the rest."""
 
     def kline(self, bar: Bar, recv_ns: Nanos) -> None:
         """The venue's own closed bar (flags VENUE)."""

@@ -99,7 +99,7 @@ class Tape:
     def quote(self, symbol: str, quote: Any, recv_ns: int) -> None:
         self.quotes.setdefault(symbol, []).append(quote)
 
-    def book(self, symbol: str, bids: Any, asks: Any, first_id: int, last_id: int, ts: int, recv_ns: int) -> None:
+    def book(self, symbol: str, bids: Any, asks: Any, first_id: int, last_id: int, ts: int, *told: Any) -> None:
         self.books.setdefault(symbol, []).append((list(bids), list(asks), first_id, last_id))
 
     def kline(self, bar: Any, recv_ns: int) -> None:

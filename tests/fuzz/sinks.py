@@ -33,7 +33,7 @@ class SuspiciousSink:
         self.told += 1
 
     def book(
-        self, symbol: str, bids: Sequence[Any], asks: Sequence[Any], first: int, last: int, ts_event: int, recv_ns: int
+        self, symbol: str, bids: Sequence[Any], asks: Sequence[Any], first: int, last: int, ts_event: int, *told: Any
     ) -> None:
         assert bids[0][0] < asks[0][0]
         self.told += 1

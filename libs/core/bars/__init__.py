@@ -1,6 +1,6 @@
 """Bars from prints, and how far a feed can be trusted."""
 
-from libs.core.bars.book import BookFlow
+from libs.core.bars.book import DEPTH_BP, BookFlow, Depth, depth_within
 from libs.core.bars.builder import BarBuilder
 from libs.core.bars.clocks import ClockWatch, clock_words
 from libs.core.bars.forming import LARGEST_SIZE, bar_id
@@ -13,12 +13,14 @@ from libs.core.bars.series import BarWatch
 from libs.core.bars.ticking import TickBars
 
 __all__ = [
+    "DEPTH_BP",
     "GRADES",
     "LARGEST_SIZE",
     "BarBuilder",
     "BarWatch",
     "BookFlow",
     "ClockWatch",
+    "Depth",
     "Disagreement",
     "Failure",
     "FeedCheck",
@@ -33,6 +35,7 @@ __all__ = [
     "TickBars",
     "bar_id",
     "clock_words",
+    "depth_within",
     "graded",
     "quote_fault",
     "trainable",

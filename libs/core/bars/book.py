@@ -17,7 +17,7 @@ DEPTH_BP: Final = (1.0, 5.0, 10.0, 25.0)
 """Distances from the mid within which depth is told, basis points."""
 
 Depth = Callable[[], tuple[tuple[float, ...], tuple[float, ...]]]
-"""Base units of bids and of asks within each of DEPTH_BP, as the book stands now."""
+"""Base units of bids and of asks within each of DEPTH_BP, as the whole book stands now."""
 
 
 class BookFlow:
@@ -50,7 +50,10 @@ class BookFlow:
         ts_event: Nanos,
         depth: Depth | None = None,
     ) -> None:
-        """Take the book (best first) after the venue's update ids `first_id` to `last_id`."""
+        """Take the top of the book (best first) after the venue's update ids `first_id` to `last_id`.
+
+        `depth` knows the rest of the book; without it depth is told as far as the levels given reach.
+        """
         if not self._comparable:
             self._lost += 1
         else:
@@ -83,7 +86,7 @@ class BookFlow:
         """What happened since the last call, None when nothing did."""
         if self.updates == 0:
             return None
-        depth_bids, depth_asks = self._depth() if self._depth is not None else ((), ())
+        depth_bids, depth_asks = self._depths()
         stats = BookStats(
             id=stable_id("book", self._venue, self._symbol, self._first_id, self._last_id, self._stamp),
             ts_event=self._stamp,
@@ -105,14 +108,22 @@ class BookFlow:
         self._ofi, self._depth_sum, self._lost, self.updates = [0.0] * FLOW_LEVELS, 0.0, 0, 0
         return stats
 
+    def _depths(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        if self._depth is not None:
+            return self._depth()
+        if not self._bids or not self._asks:
+            return (), ()
+        mid = 0.5 * (self._bids[0][0] + self._asks[0][0])
+        return depth_within(self._bids, mid), depth_within(self._asks, mid)
+
 
 def depth_within(levels: Sequence[Level], mid: float) -> tuple[float, ...]:
     """Base units of one side (best first) within each of DEPTH_BP of `mid`; NaN where the levels end before that."""
     sums = []
     total, at = 0.0, 0
     for distance in DEPTH_BP:
-        reach = mid * distance * 1e-4
-        while at < len(levels) and abs(levels[at][0] - mid) <= reach:
+        low, high = mid * (1.0 - distance * 1e-4), mid * (1.0 + distance * 1e-4)
+        while at < len(levels) and low <= levels[at][0] <= high:
             total += levels[at][1]
             at += 1
         sums.append(total if at < len(levels) else math.nan)

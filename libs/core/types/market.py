@@ -62,7 +62,12 @@ class BookStats(Event, tag="book.v1", frozen=True, kw_only=True):
         bids, asks: top levels as (price, size in base units), best first.
         first_id, last_id: venue update ids covered.
         ofi: order-flow imbalance summed since the last message, base units (Cont, Kukanov, Stoikov 2014).
+        ofi_deeper: the same of the second and further levels (Xu, Gould, Howison 2018).
         updates: number of book updates covered.
+        depth_sum: (best bid size + best ask size) / 2 summed over those updates, base units.
+        lost: times that updates before one of these were lost, so that the sums miss something.
+        depth_bids, depth_asks: base units within 1, 5, 10 and 25 bp of the mid; NaN where the known book does not
+            reach that far, () when nobody told.
     """
 
     venue: str
@@ -73,6 +78,11 @@ class BookStats(Event, tag="book.v1", frozen=True, kw_only=True):
     last_id: int
     ofi: float = 0.0
     updates: int = 0
+    ofi_deeper: tuple[float, ...] = ()
+    depth_sum: float = 0.0
+    lost: int = 0
+    depth_bids: tuple[float, ...] = ()
+    depth_asks: tuple[float, ...] = ()
 
 
 class BarFlag(IntFlag):

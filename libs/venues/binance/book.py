@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
+import math
+from bisect import bisect_left, bisect_right, insort
 from enum import StrEnum
 
+from libs.core.bars import DEPTH_BP
 from libs.venues.base import Level
 from libs.venues.binance.codec import DepthUpdate, Levels, Snapshot
 
@@ -45,6 +47,30 @@ class _Side:
         sizes = self._sizes
         return [(price, sizes[price]) for price in self._prices[: -count - 1 : -1]]
 
+    def up_to(self, mid: float, known: float) -> tuple[float, ...]:
+        """Size from the lowest price to each of DEPTH_BP above `mid`; NaN beyond the price `known`."""
+        prices, sizes = self._prices, self._sizes
+        sums, total, first = [], 0.0, 0
+        for distance in DEPTH_BP:
+            limit = mid * (1.0 + distance * 1e-4)
+            last = bisect_right(prices, limit, first)
+            total += sum(map(sizes.__getitem__, prices[first:last]))
+            sums.append(total if limit <= known else math.nan)
+            first = last
+        return tuple(sums)
+
+    def down_to(self, mid: float, known: float) -> tuple[float, ...]:
+        """Size from the highest price to each of DEPTH_BP below `mid`; NaN beyond the price `known`."""
+        prices, sizes = self._prices, self._sizes
+        sums, total, last = [], 0.0, len(prices)
+        for distance in DEPTH_BP:
+            limit = mid * (1.0 - distance * 1e-4)
+            first = bisect_left(prices, limit, 0, last)
+            total += sum(map(sizes.__getitem__, prices[first:last]))
+            sums.append(total if limit >= known else math.nan)
+            last = first
+        return tuple(sums)
+
 
 class LocalBook:
     """Binance's documented procedure: hold updates, take the snapshot, apply in sequence, start over on a hole."""
@@ -60,6 +86,7 @@ class LocalBook:
         self._bids = _Side([])
         self._asks = _Side([])
         self._held: list[DepthUpdate] = []
+        self._floor, self._ceiling = math.inf, 0.0
         self.last_id = 0
         self.is_ready = False
 
@@ -89,6 +116,9 @@ class LocalBook:
             return False
         self._bids = _Side(snapshot.bids)
         self._asks = _Side(snapshot.asks)
+        # A snapshot ends somewhere; of what lies beyond, only what has changed since is known.
+        self._floor = min((price for price, _ in snapshot.bids), default=math.inf)
+        self._ceiling = max((price for price, _ in snapshot.asks), default=0.0)
         self.last_id = snapshot.lastUpdateId
         self.is_ready = True
         self._held = []
@@ -99,3 +129,11 @@ class LocalBook:
     def top(self, count: int) -> tuple[list[Level], list[Level]]:
         """The best `count` levels of each side, best first."""
         return self._bids.highest(count), self._asks.lowest(count)
+
+    def depth(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Base units of bids and of asks within each of DEPTH_BP of the mid; NaN beyond what the snapshot showed."""
+        bids, asks = self.top(1)
+        if not bids or not asks:
+            return (), ()
+        mid = 0.5 * (bids[0][0] + asks[0][0])
+        return self._bids.down_to(mid, self._floor), self._asks.up_to(mid, self._ceiling)

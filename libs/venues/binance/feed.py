@@ -100,7 +100,7 @@ class SymbolFeed:
         """Pass the top levels on; a book that cannot be true is dropped and taken anew."""
         bids, asks = self._book.top(DEPTH)
         if bids and asks and bids[0][0] < asks[0][0]:
-            self._sink.book(self.symbol, bids, asks, first_id, last_id, ts_event, recv_ns)
+            self._sink.book(self.symbol, bids, asks, first_id, last_id, ts_event, recv_ns, self._book.depth)
         else:
             self._book.reset()
             self._sink.status(self.symbol, "resync", "book crossed or empty on one side; taking a new snapshot")

@@ -51,7 +51,7 @@ class RecordingSink:
     def quote(self, symbol: str, quote: Quote, recv_ns: int) -> None:
         self.quotes.append((symbol, quote))
 
-    def book(self, symbol: str, bids: Any, asks: Any, first_id: int, last_id: int, ts_event: int, recv_ns: int) -> None:
+    def book(self, symbol: str, bids: Any, asks: Any, first_id: int, last_id: int, ts_event: int, *told: Any) -> None:
         self.books.append((symbol, tuple(bids), tuple(asks), last_id))
 
     def kline(self, bar: Bar, recv_ns: int) -> None:

@@ -44,7 +44,7 @@ class Tape:
     def quote(self, symbol: str, quote: Any, recv_ns: int) -> None:
         self.quotes.setdefault(symbol, []).append(quote)
 
-    def book(self, symbol: str, bids: Any, asks: Any, first: int, last: int, ts_event: int, recv_ns: int) -> None:
+    def book(self, symbol: str, bids: Any, asks: Any, first: int, last: int, ts_event: int, *told: Any) -> None:
         self.books.setdefault(symbol, []).append((bids, asks, last))
 
     def kline(self, bar: Any, recv_ns: int) -> None:

@@ -41,7 +41,7 @@ class Suspicious:
         assert 0 <= quote.seq < 2**63
         self.told += 1
 
-    def book(self, symbol: str, bids: Any, asks: Any, first: int, last: int, ts_event: int, recv_ns: int) -> None:
+    def book(self, symbol: str, bids: Any, asks: Any, first: int, last: int, ts_event: int, *told: Any) -> None:
         self.told += 1
 
     def kline(self, bar: Bar, recv_ns: int) -> None:
