@@ -11,6 +11,8 @@ from fastapi import APIRouter
 from libs.common.chassis import Chassis
 from libs.common.settings import Settings
 from libs.common.settings.model import VenueSettings
+from libs.core.bars import Reconciler
+from libs.core.types import SECOND
 from libs.venues.base import MarketData
 from services.ingest.news import NewsDesk
 from services.ingest.outgoing import Outgoing
@@ -38,11 +40,13 @@ class IngestApp:
         """Open every venue. Raises FatalError when one cannot be: unknown symbol, nobody there, no such adapter."""
         settings = self._chassis.settings
         own = IngestSettings.of(settings)
+        quality = settings.data.quality
+        others = Reconciler(limit_bp=quality.reconcile_bp, lasts=int(quality.reconcile_s * SECOND))
         self._chassis.spawn(self._out.run(), "outgoing")
         for venue in settings.data.venues:
             symbols = list(dict.fromkeys(row.symbol for row in venue.symbols))
             market = self._connect(settings, venue)
-            self._venues.append(VenueFeed(self._chassis, market, symbols, own, self._out))
+            self._venues.append(VenueFeed(self._chassis, market, symbols, own, self._out, others))
         self._chassis.on_pause.append(self._set_paused)
         await asyncio.gather(self._pollers.start(), *(venue.start() for venue in self._venues))
         self._schedule.start()

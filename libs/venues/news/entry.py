@@ -20,6 +20,8 @@ AHEAD: Final = 300 * SECOND
 EARLIEST: Final = 631_152_000 * SECOND
 """1990: what says that it is older has no date at all."""
 
+_SCALES: Final = ((1e11, SECOND), (1e14, SECOND // 1000), (1e17, 1000), (1e20, 1))
+
 
 class Refused(Exception):
     """Something a source said cannot be used; the text is one line."""
@@ -60,16 +62,10 @@ def moment(value: Any) -> Nanos:
         when = _written(str(value).strip())
         if when.tzinfo is None:
             when = when.replace(tzinfo=UTC)
-        return (
-            round(when.timestamp()) * SECOND + when.microsecond * 1000
-            if when.microsecond
-            else int(when.timestamp()) * SECOND
-        )
+        whole = when.replace(microsecond=0).timestamp()
+        return int(whole) * SECOND + when.microsecond * 1000
     except (ValueError, TypeError, OverflowError, OSError, StopIteration):
         raise Refused(f"date {str(value)[:60]!r} cannot be read") from None
-
-
-_SCALES: Final = ((1e11, SECOND), (1e14, SECOND // 1000), (1e17, 1000), (1e20, 1))
 
 
 def _written(text: str) -> datetime:
