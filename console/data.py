@@ -116,7 +116,14 @@ def _bar(name: str, *, visible: bool) -> Iterator[Callable[[float, int], None]]:
     shown = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
     counted = TextColumn("{task.fields[rows]:,} rows")
     screen = Console(stderr=True)
-    with Progress(*shown, counted, TimeElapsedColumn(), console=screen, transient=True, disable=not visible) as bars:
+    with Progress(
+        *shown,
+        counted,
+        TimeElapsedColumn(),
+        console=screen,
+        transient=True,
+        disable=not (visible and screen.is_terminal),
+    ) as bars:
         task = bars.add_task(escape(name), total=1.0, rows=0)
         yield lambda share, rows: bars.update(task, completed=share, rows=rows)
 
@@ -170,7 +177,8 @@ async def run_update(config: Path | None, as_json: bool) -> int:
     var = settings.platform.var if settings.platform.var.is_absolute() else ROOT / settings.platform.var
     if not settings.data.history:
         raise CommandError("data.history of the configuration is empty: nothing to update; see docs/data.md")
-    with Progress(console=Console(stderr=True), transient=True, disable=as_json) as bars:
+    screen = Console(stderr=True)
+    with Progress(console=screen, transient=True, disable=as_json or not screen.is_terminal) as bars:
 
         def progress(name: str) -> Callable[[float, int], None]:
             task = bars.add_task(escape(name), total=1.0)
@@ -202,40 +210,54 @@ def run_list(as_json: bool) -> None:
     if as_json:
         sys.stdout.write(json.dumps(rows) + "\n")
         return
-    made = table("sources", "source", "intervals", "example", "key", "delay", "limit", "detail")
+    made = table("sources", "source", "what", "symbol", "intervals", "delay", "requests", "key")
     for row in rows:
-        key = (
-            f"[green]{row['key']} is set[/green]"
-            if row["key_set"]
-            else f"{row['key']} is not set"
-            if row["key"]
-            else "none"
-        )
-        shade = key if row["key_set"] or row["key_optional"] or not row["key"] else f"[yellow]{key}[/yellow]"
-        made.add_row(
-            row["name"], row["intervals"], row["example"], shade, _span(row["delay_s"]), row["limit"], row["about"]
-        )
+        cells = [row[name] for name in ("name", "about", "example", "span", "delay", "limit")]
+        made.add_row(*cells, _key(row))
     made.columns[1].no_wrap = made.columns[3].no_wrap = False
     make_console().print(made)
+
+
+def _key(row: dict[str, Any]) -> str:
+    if not row["key"]:
+        return "-"
+    if row["key_set"]:
+        return f"[green]{row['key']}: set[/green]"
+    return f"{row['key']}: optional" if row["key_optional"] else f"[yellow]{row['key']}: not set[/yellow]"
 
 
 def _source(name: str) -> dict[str, Any]:
     try:
         facts = facts_of(name)
     except VenueError as err:
-        lacking = {"intervals": "", "example": "", "key": "", "key_set": False, "key_optional": False}
-        return {"name": name, "about": str(err), "delay_s": 0.0, "limit": "", **lacking}
+        lacking: dict[str, Any] = {
+            "intervals": [],
+            "span": "",
+            "example": "",
+            "key": "",
+            "key_set": False,
+            "key_optional": False,
+        }
+        return {"name": name, "about": str(err), "delay_s": 0.0, "delay": "", "limit": "", **lacking}
     return {
         "name": name,
         "about": facts.about,
-        "intervals": " ".join(facts.intervals) or "its own",
+        "intervals": list(facts.intervals),
+        "span": _intervals(facts.intervals),
         "example": facts.example,
         "key": facts.key,
         "key_set": bool(facts.key and key_of(facts, base_var())),
         "key_optional": facts.key_optional,
         "delay_s": facts.delay_s,
-        "limit": "its own" if name == "ccxt" else f"{facts.limit} in {_span(facts.window_s)}",
+        "delay": _span(facts.delay_s),
+        "limit": "its own" if name == "ccxt" else f"{facts.limit} / {_span(facts.window_s).removeprefix('1 ')}",
     }
+
+
+def _intervals(names: tuple[str, ...]) -> str:
+    lengths, words = [name for name in names if name[0].isdigit()], [name for name in names if not name[0].isdigit()]
+    span = [lengths[0] if len(lengths) == 1 else f"{lengths[0]} to {lengths[-1]}"] if lengths else []
+    return ", ".join(span + words) or "its own"
 
 
 def _span(seconds: float) -> str:

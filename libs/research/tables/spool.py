@@ -96,8 +96,9 @@ class Spool:
         self.cursor = None
 
     def close(self) -> None:
-        """Let others in; an empty part file goes."""
-        if self.cursor is None:
+        """Let others in; where nothing has come, nothing stays."""
+        if self.cursor is None or not self.cursor.after:
+            self._at.unlink(missing_ok=True)
             self._path.unlink(missing_ok=True)
         self._file.close()
 

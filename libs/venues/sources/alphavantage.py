@@ -17,7 +17,7 @@ from libs.venues.sources.web import Web, complaint_at, machine_now
 
 FACTS: Final = Facts(
     name="alphavantage",
-    about="Alpha Vantage: US stocks (IBM) and currency pairs (EUR/USD)",
+    about="US stocks, currency pairs (EUR/USD)",
     example="IBM",
     intervals=("1m", "5m", "15m", "30m", "1h", "1d"),
     key="ALPHAVANTAGE_API_KEY",

@@ -17,7 +17,7 @@ from libs.venues.sources.base import Ask, Facts, check
 
 FACTS: Final = Facts(
     name="binance",
-    about="Binance Spot: klines, trades, aggregated trades",
+    about="Binance Spot",
     example="BTCUSDT",
     intervals=(*codec.INTERVALS.values(), "trades", "aggtrades"),
     limit=6000,

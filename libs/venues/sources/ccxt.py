@@ -23,7 +23,7 @@ SIDES: Final = {"buy": 1, "sell": -1}
 
 FACTS: Final = Facts(
     name="ccxt",
-    about="Any exchange of the ccxt library; write ccxt:kraken, ccxt:coinbase, ...",
+    about="exchanges: ccxt:kraken, ccxt:coinbase, ...",
     example="BTC/USD",
     intervals=(),
     limit=1,

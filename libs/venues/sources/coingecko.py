@@ -16,7 +16,7 @@ from libs.venues.sources.web import Web, complaint_at, machine_now
 
 FACTS: Final = Facts(
     name="coingecko",
-    about="CoinGecko: coins by their id, in US dollars or another currency (bitcoin/eur)",
+    about="coins by id, also as bitcoin/eur",
     example="bitcoin",
     intervals=("30m", "4h", "readings"),
     key="COINGECKO_API_KEY",

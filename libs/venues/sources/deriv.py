@@ -17,7 +17,7 @@ from libs.venues.sources.base import Ask, Facts, check
 
 FACTS: Final = Facts(
     name="deriv",
-    about="Deriv: synthetic indices, forex and more; its terms let raw ticks be kept for 24 hours",
+    about="Deriv; raw ticks may be kept 24 hours",
     example="R_100",
     intervals=("1m", "2m", "3m", "5m", "10m", "15m", "30m", "1h", "2h", "4h", "8h", "1d", "ticks"),
     limit=220,

@@ -15,7 +15,7 @@ from libs.venues.sources.web import machine_now
 
 FACTS: Final = Facts(
     name="file",
-    about="A CSV, Parquet or SQLite table of any column names; the symbol is its path, or sqlite:FILE#TABLE",
+    about="CSV, Parquet, sqlite:FILE#TABLE",
     example="prices.csv",
     intervals=(),
     limit=1000,

@@ -20,7 +20,7 @@ from libs.venues.sources.web import Web, complaint_at, machine_now
 
 FACTS: Final = Facts(
     name="fred",
-    about="FRED: economic series of the St. Louis Fed, as first published and as revised",
+    about="economic series, published and revised",
     example="DGS10",
     intervals=("readings",),
     key="FRED_API_KEY",

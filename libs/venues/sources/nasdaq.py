@@ -19,7 +19,7 @@ from libs.venues.sources.web import Web, complaint_at, machine_now
 
 FACTS: Final = Facts(
     name="nasdaq",
-    about="Nasdaq Data Link: data sets such as WIKI/AAPL, one column of them as WIKI/AAPL/Close",
+    about="Nasdaq Data Link; a column: WIKI/AAPL/Close",
     example="WIKI/AAPL",
     intervals=("1d", "readings"),
     key="NASDAQ_DATA_LINK_API_KEY",

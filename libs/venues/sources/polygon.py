@@ -18,7 +18,7 @@ from libs.venues.sources.web import Web, complaint_at, machine_now
 
 FACTS: Final = Facts(
     name="polygon",
-    about="Polygon: US stocks, currency pairs, crypto",
+    about="US stocks, C:EURUSD, X:BTCUSD",
     example="AAPL",
     intervals=("1m", "5m", "15m", "30m", "1h", "2h", "4h", "1d"),
     key="POLYGON_API_KEY",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -18,7 +19,7 @@ from libs.venues.sources.web import machine_now
 
 FACTS: Final = Facts(
     name="yahoo",
-    about="Yahoo Finance: shares, funds, indices, currencies, for personal use (minutes: the last 30 days)",
+    about="Yahoo Finance, for personal use",
     example="SPY",
     intervals=("1m", "2m", "5m", "15m", "30m", "1h", "1d"),
     limit=60,
@@ -75,6 +76,8 @@ def from_yfinance(symbol: str, interval: str, start: datetime, end: datetime) ->
         from yfinance.exceptions import YFException, YFPricesMissingError, YFRateLimitError
     except ImportError as err:
         raise VenueRefused(f"yahoo needs a library that is missing ({err}); make setup") from None
+    # What it has to say comes back as an exception as well.
+    logging.getLogger("yfinance").setLevel(logging.CRITICAL)
     try:
         frame: Any = yfinance.Ticker(symbol).history(
             interval=interval, start=start, end=end, auto_adjust=False, actions=False, raise_errors=True
