@@ -17,7 +17,7 @@ from numba.core.ccallback import CFunc
 from numba.core.sigutils import normalize_signature
 from numpy.typing import NDArray
 
-from libs.core.features import parts
+from libs.core.features import garch_likelihood, inputs, parts
 
 FORGOTTEN: Final = 1e-12
 """A recursion has forgotten its seed when the seed's weight is below this."""
@@ -164,11 +164,13 @@ def feature(
     return declare
 
 
-_SHARED: Final = hashlib.sha256(inspect.getsource(parts).encode()).hexdigest()
+_SHARED: Final = hashlib.sha256(
+    "".join(inspect.getsource(module) for module in (inputs, parts, garch_likelihood)).encode()
+).hexdigest()
 
 
 class _Cache(FunctionCache):
-    """numba's cache looks only at the file of the kernel; this one also at the pieces that are compiled into it."""
+    """numba's cache looks only at the file of the kernel; this one also at what is compiled into it from elsewhere."""
 
     def __init__(self, kernel: Kernel) -> None:
         super().__init__(kernel)  # type: ignore[no-untyped-call]

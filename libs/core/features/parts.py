@@ -24,6 +24,19 @@ CONTROLS: Final = 6
 REFRESH: Final = 4096
 """Running sums are made anew at bars whose number is a multiple of this: by the bar's time, never by a count."""
 
+STILL: Final = 1e-12
+"""An average of price changes below this share of the price is none: what remains of older ones is no direction."""
+
+SPENT: Final = 1e-4
+"""A running sum that has shrunk to this share of its largest is made anew: what left it left its rounding behind."""
+
+NOISE: Final = 1e-28
+"""A variance of returns below it is the rounding of ln(close / previous close): nothing moves."""
+
+LEAST_BARS: Final = 24
+MOST_BARS: Final = 1440
+"""Models are fitted anew at least and at most so many bars apart."""
+
 
 @njit(cache=False)
 def window_sum(x: Pointer, at: int, n: int) -> float:
@@ -70,6 +83,74 @@ def resettle(s: Pointer, at: int, x: Pointer, last: int, n: int) -> None:
 
 
 @njit(cache=False)
+def worn(total: float, peak: float, number: int) -> bool:
+    """A running sum of terms that are never negative must be made anew at the bar `number`.
+
+    `peak`: its largest value since it was last made anew. A sum that is made anew sets the peak to itself, so that a
+    window in which nothing happens gives exactly zero and is left alone from then on.
+    """
+    return total < SPENT * peak or number % REFRESH == 0
+
+
+@njit(cache=False)
+def deviations(
+    mean: float, squares: float, peak: float, x: Pointer, last: int, n: int, i: int, number: int
+) -> tuple[float, float, float]:
+    """Mean, summed squared deviations and their peak, moved on to the n values that end at x[last], bar i.
+
+    Sliding Welford; anew on schedule and when the squares have fallen so far that rounding would show. Zero for a flat
+    window, exactly.
+    """
+    new = x[last]
+    if i < n:
+        delta = new - mean
+        mean += delta / (i + 1)
+        squares += delta * (new - mean)
+        return mean, squares, max(peak, squares)
+    old = x[last - n]
+    moved = mean + (new - old) / n
+    squares += (new - old) * ((new - moved) + (old - mean))
+    if not worn(squares, peak, number):
+        return moved, squares, max(peak, squares)
+    total = 0.0
+    for j in range(last - n + 1, last + 1):
+        total += x[j] - new
+    centre = total / n
+    squares = 0.0
+    for j in range(last - n + 1, last + 1):
+        d = x[j] - new - centre
+        squares += d * d
+    return new + centre, squares, squares
+
+
+@njit(cache=False)
+def top(x: Pointer, last: int, n: int, i: int, at: int) -> int:
+    """Index since the first bar of the highest of the n values that end at x[last], bar i; the newest of equals.
+
+    `at`: the answer at the bar before; only when that bar leaves the window are all n looked at.
+    """
+    if at > i - n:
+        return i if x[last] >= x[last - i + at] else at
+    best, found = x[last - n + 1], n - 1
+    for k in range(n - 2, -1, -1):
+        if x[last - k] >= best:
+            best, found = x[last - k], k
+    return i - found
+
+
+@njit(cache=False)
+def bottom(x: Pointer, last: int, n: int, i: int, at: int) -> int:
+    """As `top`, of the lowest."""
+    if at > i - n:
+        return i if x[last] <= x[last - i + at] else at
+    best, found = x[last - n + 1], n - 1
+    for k in range(n - 2, -1, -1):
+        if x[last - k] <= best:
+            best, found = x[last - k], k
+    return i - found
+
+
+@njit(cache=False)
 def wilder(value: float, i: int, n: int, x: float) -> float:
     """Next value of Wilder's average of n at bar i: a plain sum until the mean of values 1...n seeds it."""
     if i < 1:
@@ -97,3 +178,75 @@ def lowest(x: Pointer, last: int, n: int) -> float:
     for j in range(last - n + 1, last):
         bottom = min(bottom, x[j])
     return float(bottom)
+
+
+@njit(cache=False)
+def run_of(x: Pointer, last: int, i: int, before: float) -> float:
+    """Equal values in a row that end at x[last]; `before` is the answer of the bar before, i the bar's index.
+
+    A window of n equal values is known by it exactly, whatever rounding a running sum carries.
+    """
+    return before + 1.0 if i > 0 and x[last] == x[last - 1] else 1.0
+
+
+@njit(cache=False)
+def lower_bound(s: Pointer, at: int, n: int, value: float) -> int:
+    """How many of the n ascending values from s[at] are below `value`."""
+    low, high = 0, n
+    while low < high:
+        middle = (low + high) // 2
+        if s[at + middle] < value:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@njit(cache=False)
+def upper_bound(s: Pointer, at: int, n: int, value: float) -> int:
+    """How many of the n ascending values from s[at] are at or below `value`."""
+    low, high = 0, n
+    while low < high:
+        middle = (low + high) // 2
+        if s[at + middle] <= value:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@njit(cache=False)
+def sorted_insert(s: Pointer, at: int, n: int, value: float) -> None:
+    """Put a value among the n ascending ones from s[at], which become n + 1."""
+    k = n
+    while k > 0 and s[at + k - 1] > value:
+        s[at + k] = s[at + k - 1]
+        k -= 1
+    s[at + k] = value
+
+
+@njit(cache=False)
+def sorted_replace(s: Pointer, at: int, n: int, old: float, new: float) -> None:
+    """Exchange a value that is among the n ascending ones from s[at]."""
+    k = at + lower_bound(s, at, n, old)
+    while k + 1 < at + n and s[k + 1] < new:
+        s[k] = s[k + 1]
+        k += 1
+    while k > at and s[k - 1] > new:
+        s[k] = s[k - 1]
+        k -= 1
+    s[k] = new
+
+
+@njit(cache=False)
+def sorted_quantile(s: Pointer, at: int, n: int, q: float) -> float:
+    """Quantile q of the n ascending values from s[at], linear between neighbours (type 7 of Hyndman and Fan 1996)."""
+    place = q * (n - 1)
+    k = min(int(place), n - 2)
+    return float(s[at + k] + (place - k) * (s[at + k + 1] - s[at + k]))
+
+
+@njit(cache=False)
+def refit_bars(interval: int) -> int:
+    """Bars between two fits of a model: those of a day, within LEAST_BARS and MOST_BARS."""
+    return min(max(86_400 // interval, LEAST_BARS), MOST_BARS)
