@@ -136,18 +136,26 @@ class _Source:
     async def _poll(self, poller: FeedPoller) -> None:
         # Seeded by the name: sources do not ask at the same moment, and a start asks as the one before did.
         spread = random.Random(self.name)
+        refused = ""
         while True:
             await self._running.wait()
+            document: bytes | None = b""
             try:
                 document = await poller.poll()
                 if document is not None:
                     # A large feed takes longer to read than a bar may wait.
                     entries, problems = await asyncio.to_thread(parse_feed, document)
                     self._take(entries, time.time_ns(), problems)
-                self._works()
+                    refused = ""
+                # Unchanged is no better than it was.
+                if refused:
+                    self._fails(refused)
+                else:
+                    self._works()
             except Refused as err:
-                self._refuse(b"", str(err), time.time_ns())
-                self._fails(str(err))
+                refused = str(err)
+                self._refuse(document or b"", refused, time.time_ns())
+                self._fails(refused)
             except FeedUnavailable as err:
                 self._fails(str(err))
             await asyncio.sleep(self._settings.every_s * (1.0 + JITTER * spread.uniform(-1.0, 1.0)))

@@ -39,10 +39,11 @@ def parse_feed(document: bytes) -> tuple[list[Entry], list[tuple[bytes, str]]]:
         feed = feedparser.parse(io.BytesIO(document), sanitize_html=False, resolve_relative_uris=False)
     except Exception as err:  # whatever the lenient parser trips over is the document's fault
         raise Refused(f"no feed can be read from it ({type(err).__name__})") from None
-    if not feed.entries and not feed.version:
+    found_all = feed.get("entries", [])
+    if not found_all and not feed.get("version"):
         raise Refused("neither RSS nor Atom")
     entries, problems = [], []
-    for found in feed.entries[:MOST_ENTRIES]:
+    for found in found_all[:MOST_ENTRIES]:
         try:
             entries.append(_entry(found))
         except Refused as err:
