@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 
 from libs.common.clock import DataClocks
-from libs.core.bars import Depth, FeedCheck, Order, quote_fault
+from libs.core.bars import LARGEST_SIZE, Depth, FeedCheck, Order, quote_fault
 from libs.core.types import (
     SECOND,
     Bar,
@@ -74,7 +74,8 @@ class VenueHandlers:
         self.messages += 1
         state.seen += 1
         judge = state.judge
-        sound = judge.low < trade.price < judge.high and 0.0 <= trade.size < INF and trade.ts_event < self.latest
+        sound = judge.low < trade.price < judge.high and 0.0 <= trade.size < LARGEST_SIZE
+        sound = sound and trade.ts_event < self.latest
         if not sound and self._is_refused(state, trade):
             return
         if state.held is not None:
@@ -85,14 +86,19 @@ class VenueHandlers:
             return
         self.accept(state, trade, recv_ns)
 
-    def accept(self, state: SymbolState, trade: Trade, recv_ns: Nanos) -> None:
-        """Take a print whose place in the sequence is settled: into its bar and the next Ticks."""
-        closed = state.builder.update(trade, recv_ns)
+    def accept(self, state: SymbolState, trade: Trade, recv_ns: Nanos, flags: int = 0) -> None:
+        """Take a print whose place in the sequence is settled: into its bars (with `flags`) and the next Ticks."""
+        closed = state.builder.update(trade, recv_ns, flags)
         if closed:
             self.emit(state, closed)
         state.watch.take(trade.seq, trade.ts_event)
         state.judge.take(trade.price)
+        state.outliers.take(trade)
         self.append(state, trade, recv_ns)
+        for series in state.tick_bars:
+            for bar in series.update(trade, 0 if flags else recv_ns, flags):
+                self.flush(state)
+                self._out.put_bar(bar)
 
     def append(self, state: SymbolState, item: Trade | Quote, recv_ns: Nanos) -> None:
         """Put a print or quote into the Ticks being gathered."""
@@ -111,7 +117,10 @@ class VenueHandlers:
             if not 0 < state.futures < 3:
                 return False
             fault = f"stamp {trade.ts_event} lies more than an hour ahead of the data clock; believed when it repeats"
-        self.reject(state.symbol, _payload.encode(trade), fault)
+            check = FeedCheck.REJECTED
+        else:
+            check = FeedCheck.VOLUME if fault.startswith("size") else FeedCheck.PRICE
+        self._put_aside(state, _payload.encode(trade), fault, check)
         return True
 
     def _is_in_order(self, state: SymbolState, trade: Trade, recv_ns: Nanos) -> bool:
@@ -129,7 +138,9 @@ class VenueHandlers:
         state.hold()
         if state.held is not None:
             state.held.append((trade, recv_ns))
-        self._refill(state, f"prints {state.watch.expected} to {trade.seq - 1} are missing")
+        missing = f"prints {state.watch.expected} to {trade.seq - 1} are missing"
+        state.note(FeedCheck.SEQUENCE, missing)
+        self._refill(state, missing)
         return False
 
     # leaving ---------------------------------------------------------------------------------------------------------
@@ -140,11 +151,18 @@ class VenueHandlers:
             self._watch.event(state, "prints", "prints after all: the venue's klines only check from here")
         self.flush(state)
         self.flush_book(state)
+        self._look_over(state, bars[0])
         for bar in bars:
             self._out.put_bar(bar)
             if mismatch := state.klines.check_ours(bar):
                 self._watch.failed(state, FeedCheck.MISMATCH, "kline_mismatch", mismatch)
         state.counts.bars += len(bars)
+
+    def _look_over(self, state: SymbolState, bar: Bar) -> None:
+        """Judge a closed bar by those before; longer bars of prints are made of the shortest, which comes first."""
+        for failure in state.bars.take(bar):
+            state.counts.gaps += failure.check is FeedCheck.MISSING
+            self._watch.failed(state, failure.check, failure.check.value, failure.detail)
 
     def flush(self, state: SymbolState) -> None:
         """Publish the prints and quotes gathered so far."""
@@ -152,6 +170,8 @@ class VenueHandlers:
         if not batch:
             return
         first, last = batch[0], batch[-1]
+        if type(first) is Trade:
+            self._watch.stamped(first.ts_event, state.batch_recv)
         kinds = f"{type(first).__name__}{type(last).__name__}"
         stamp = last.ts_event
         ticks = Ticks(
@@ -203,16 +223,20 @@ class VenueHandlers:
         state.seen += 1
         if not (0.0 < quote.bid <= quote.ask < INF and 0.0 <= quote.bid_size < INF and 0.0 <= quote.ask_size < INF):
             fault = quote_fault(quote)
-            if fault.startswith("crossed"):
-                self._watch.failed(state, FeedCheck.CROSSED, "", fault)
-            self.reject(symbol, _payload.encode(quote), fault)
+            check = FeedCheck.CROSSED if fault.startswith("crossed") else FeedCheck.PRICE
+            self._put_aside(state, _payload.encode(quote), fault, check)
             return
+        if quote.bid == quote.ask:
+            state.note(FeedCheck.LOCKED, f"bid and ask are both {quote.bid:g}")
         if 0 < quote.seq <= state.quote_seq:
             state.counts.duplicates += 1
             return
         if not state.begun:
             return  # a Ticks now would overwrite, as the newest of its subject, where the last run stood
         state.quote_seq = quote.seq
+        state.outliers.quote = quote
+        if state.outliers.suspects:
+            state.outliers.quoted(quote)
         self.append(state, quote, recv_ns)
 
     def book(
@@ -232,9 +256,13 @@ class VenueHandlers:
             return
         self.messages += 1
         state.seen += 1
-        if bids and asks and bids[0][0] > asks[0][0]:
-            self._watch.failed(state, FeedCheck.CROSSED, "crossed", f"book bid {bids[0][0]} above ask {asks[0][0]}")
-            return
+        if bids and asks:
+            if bids[0][0] > asks[0][0]:
+                self._watch.failed(state, FeedCheck.CROSSED, "crossed", f"book bid {bids[0][0]} above ask {asks[0][0]}")
+                return
+            if bids[0][0] == asks[0][0]:
+                state.note(FeedCheck.LOCKED, f"best bid and ask of the book are both {bids[0][0]:g}")
+            state.outliers.book(bids[-1][0], asks[-1][0], ts_event)
         state.flow.update(bids, asks, first_id, last_id, ts_event, depth)
 
     def kline(self, bar: Bar, recv_ns: Nanos) -> None:
@@ -258,12 +286,11 @@ class VenueHandlers:
 
     def take_kline(self, state: SymbolState, bar: Bar) -> None:
         """A kline of a symbol without prints: it is the bar. Those still missing before it are lost."""
-        if missing := state.klines.holes_before(bar):
-            state.counts.gaps += 1
+        if state.klines.holes_before(bar):
             bar = msgspec.structs.replace(bar, flags=bar.flags | BarFlag.GAP)
-            self._watch.failed(state, FeedCheck.GAP, "gap", f"{missing} klines of {bar.interval_s} s did not come")
         bars = state.klines.without_prints(bar)
         for ready in bars:
+            self._look_over(state, ready)
             self._clocks.observe(ready)
             state.last_stamp = max(state.last_stamp, ready.ts_event)
             self._out.put_bar(ready)
@@ -302,6 +329,7 @@ class VenueHandlers:
                 self._refill(state, detail)
             case "resync":
                 state.flow.forget()
+                self._watch.failed(state, FeedCheck.SEQUENCE, "", detail)
             case "crossed":
                 self._watch.failed(state, FeedCheck.CROSSED, event, detail)
                 return
@@ -311,8 +339,13 @@ class VenueHandlers:
 
     def reject(self, symbol: str, payload: bytes, reason: str) -> None:
         self.messages += 1
-        state = self.states.get(symbol)
-        if state is not None:
-            state.counts.rejected += 1
-        subject = state.subject if state is not None else f"md.{token(self.venue)}"
-        self.letters.put(subject, payload, reason, self._clocks.now(self.venue))
+        if (state := self.states.get(symbol)) is not None:
+            self._put_aside(state, payload, reason, FeedCheck.REJECTED)
+        else:
+            self.letters.put(f"md.{token(self.venue)}", payload, reason, self._clocks.now(self.venue))
+
+    def _put_aside(self, state: SymbolState, payload: bytes, reason: str, check: FeedCheck) -> None:
+        """Count what cannot be used under the check that it failed, and keep it with the reason."""
+        state.counts.rejected += 1
+        state.note(check, reason)
+        self.letters.put(state.subject, payload, reason, self._clocks.now(self.venue))

@@ -23,7 +23,9 @@ HEALTH: Final = Gauge("conclave_ingest_feed_health_ratio", "Feed health, 0 to 1"
 STALE: Final = Gauge("conclave_ingest_feed_stale", "1 when a feed should deliver and does not", ["venue", "symbol"])
 CLOCK_OFFSET: Final = Gauge("conclave_ingest_clock_offset_seconds", "Venue clock minus machine clock", ["venue"])
 CLOCK_DRIFT: Final = Gauge(
-    "conclave_ingest_clock_drift_ratio", "How fast the venue's clock gains on the machine's, seconds a second", ["venue"]
+    "conclave_ingest_clock_drift_ratio",
+    "How fast the venue's clock gains on the machine's, seconds a second",
+    ["venue"],
 )
 CHECKS_FAILED: Final = Counter(
     "conclave_ingest_checks_failed_total", "Checks of a feed that failed, by check", ["venue", "symbol", "check"]

@@ -7,7 +7,7 @@ import time
 from collections import deque
 
 from libs.common.bus import Bus
-from libs.core.types import Bar, Event, Nanos, restamped
+from libs.core.types import Bar, Event, Nanos, TickBar, restamped
 from services.ingest.metrics import BAR_LATENCY
 
 
@@ -26,7 +26,7 @@ class Outgoing:
         self._queue.append((event, ""))
         self._waker.set()
 
-    def put_bar(self, bar: Bar) -> None:
+    def put_bar(self, bar: Bar | TickBar) -> None:
         """As `put`; a bar begins the trace that ends in its order, named after the bar."""
         self._queue.append((restamped(bar, time.time_ns()), f"00-{bar.id}-{bar.id[:16]}-01"))
         self._waker.set()

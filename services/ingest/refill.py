@@ -8,11 +8,13 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import partial
 from typing import Any, Final, TypeVar
 
+import msgspec
 import structlog
 
 from libs.common.bus import Bus
 from libs.core.bars import FeedCheck
-from libs.core.types import SECOND, Bar, Nanos, Trade
+from libs.core.bars.sessions import HALF_HOUR_S
+from libs.core.types import SECOND, Bar, BarFlag, Nanos, Trade
 from libs.venues.base import MarketData, VenueError, VenueRefused, VenueUnavailable
 from services.ingest.handlers import VenueHandlers
 from services.ingest.standing import MAX_KLINES, Standing, read_kline_standing, read_standing
@@ -23,6 +25,8 @@ log = structlog.get_logger(__name__)
 
 MAX_SEED: Final = 3600
 """Base bars asked for at most, to complete the longer bars in progress."""
+
+HALF_HOUR: Final[Nanos] = HALF_HOUR_S * SECOND
 
 ANSWER_S: Final = 10.0
 GIVE_UP_S: Final = 30.0
@@ -43,7 +47,6 @@ class Refill:
     ) -> None:
         self._bus, self._market, self._watch, self._spawn = bus, market, watch, spawn
         self._intervals_s = tuple(intervals_s)
-        self._longest: Nanos = max(intervals_s) * SECOND
         self.handlers: VenueHandlers
 
     # at start --------------------------------------------------------------------------------------------------------
@@ -82,9 +85,19 @@ class Refill:
             state.judge.take(trade.price)
             if bars := state.builder.update(trade):
                 self.handlers.emit(state, bars)
+        await self._begin_tick_bars(state, standing.last_seq)
         state.watch.begin(standing.last_seq, standing.stamp)
         state.builder.last_seq = max(state.builder.last_seq, standing.last_seq)
         await self._fill(state, f"taking up after print {standing.last_seq}")
+
+    async def _begin_tick_bars(self, state: SymbolState, last_seq: int) -> None:
+        """Complete the bars of prints that were in progress at print `last_seq`; none of them comes out here."""
+        after = min((series.wanted_after(last_seq) for series in state.tick_bars), default=last_seq)
+        if after < last_seq:
+            for trade in await self._ask(lambda: self._market.history_trades(state.symbol, after)):
+                for series in state.tick_bars:
+                    if series.wanted_after(last_seq) < trade.seq <= last_seq:
+                        series.update(trade)
 
     async def _begin_afresh(self, state: SymbolState, now: Nanos) -> None:
         """Complete the bars in progress from the newest page of history; nothing older is published."""
@@ -113,12 +126,26 @@ class Refill:
         self.handlers.append(state, trade, recv_ns)
 
     async def _seeds(self, state: SymbolState, end: Nanos) -> list[Bar]:
-        """Closed base bars from the beginning of the longest bar in progress to `end`."""
-        count = min(MAX_SEED, end % self._longest // state.builder.base)
+        """Closed bars from the beginning of the longest bar in progress to `end`, oldest first.
+
+        The newest MAX_SEED are base bars; what lies before them comes in half hours, where those fit.
+        """
+        base = state.builder.base
+        start = max(0, state.builder.begins(end))
+        middle, fits = start, False
+        if (end - start) // base > MAX_SEED:
+            fits = HALF_HOUR % base == 0 and all(
+                s * SECOND % HALF_HOUR == 0 for s in self._intervals_s if s > HALF_HOUR_S
+            )
+            middle = end - end % HALF_HOUR if fits else end - MAX_SEED * base
+        older = await self._bars(state, HALF_HOUR, start, middle) if fits else []
+        return [*older, *await self._bars(state, base, middle, end)]
+
+    async def _bars(self, state: SymbolState, length: Nanos, start: Nanos, end: Nanos) -> list[Bar]:
+        count = (end - start) // length
         if count <= 0:
             return []
-        base_s = state.builder.base // SECOND
-        return await self._ask(lambda: self._market.history_bars(state.symbol, base_s, count, end))
+        return await self._ask(lambda: self._market.history_bars(state.symbol, length // SECOND, count, end))
 
     # holes -----------------------------------------------------------------------------------------------------------
 
@@ -139,7 +166,7 @@ class Refill:
             if count > 0:
                 question = partial(self._market.history_bars, state.symbol, interval_s, count)
                 for bar in await self._ask(question):
-                    self.handlers.take_kline(state, bar)
+                    self.handlers.take_kline(state, msgspec.structs.replace(bar, flags=bar.flags | BarFlag.FILLED))
 
     async def _fill(self, state: SymbolState, reason: str) -> None:
         """Ask until what is held joins what was taken, and push it through the path of the stream."""
@@ -158,22 +185,25 @@ class Refill:
                 break
         recv_ns = time.time_ns()
         refilled, gaps = state.counts.refilled, state.counts.gaps
+        streamed = {trade.seq for trade, _ in state.held or ()}
         for trade in found:
             if trade.seq > state.watch.last and not state.judge.fault(trade):
                 state.counts.refilled += 1
-                self._push(state, trade, recv_ns)
+                self._push(state, trade, recv_ns, 0 if trade.seq in streamed else BarFlag.FILLED)
         if state.counts.gaps == gaps and _joins(state, ()):
             self._watch.event(state, "gap_filled", f"{state.counts.refilled - refilled} prints from history; {reason}")
 
-    def _push(self, state: SymbolState, trade: Trade, recv_ns: Nanos) -> None:
-        """Hand on the next print there is; what is missing before it is lost."""
+    def _push(self, state: SymbolState, trade: Trade, recv_ns: Nanos, flags: int = 0) -> None:
+        """Hand on the next print there is; what is missing before it is lost. `flags` go to the bars it lies in."""
         watch = state.watch
         if watch.proves_loss and watch.misses(trade.seq, watch.last):
             state.counts.gaps += 1
             state.builder.mark_missing(watch.stamp, trade.ts_event)
+            for series in state.tick_bars:
+                series.lost()
             detail = f"prints {watch.last + 1} to {trade.seq - 1} are not in the venue's history"
             self._watch.failed(state, FeedCheck.GAP, "gap", detail)
-        self.handlers.accept(state, trade, recv_ns)
+        self.handlers.accept(state, trade, recv_ns, flags)
 
     def _release(self, state: SymbolState) -> None:
         """Push what was held, in order; from now on prints and klines flow."""

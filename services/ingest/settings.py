@@ -34,7 +34,7 @@ class IngestSettings:
     """Bars of so many prints, beside those of a time."""
     calendars: Mapping[tuple[str, str], str] = field(default_factory=dict)
     """Venue and symbol to the name of a calendar, where the configuration gives one."""
-    quality: QualitySettings = QualitySettings()
+    quality: QualitySettings = field(default_factory=QualitySettings)
 
     def calendar(self, venue: str, symbol: str) -> SessionCalendar:
         """When a symbol trades."""

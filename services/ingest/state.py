@@ -17,7 +17,7 @@ from libs.core.bars import (
     TickBars,
     graded,
 )
-from libs.core.types import SECOND, Bar, Nanos, Quote, Trade, token
+from libs.core.types import SECOND, Bar, Instrument, InstrumentKind, Nanos, Quote, Trade, token
 from services.ingest.klines import KlineDesk
 from services.ingest.settings import IngestSettings
 
@@ -96,10 +96,25 @@ class SymbolState:
         """Whether the symbol has shown a print, accepted or waiting."""
         return self.judge.high > 0.0 or bool(self.held)
 
+    @property
+    def price(self) -> tuple[float, Nanos] | None:
+        """The middle of the newest quote, else the last print, with its data time; None before the first."""
+        if (quote := self.outliers.quote) is not None:
+            return (quote.bid + quote.ask) / 2, quote.ts_event
+        return (self.judge.price, self.watch.stamp) if self.judge.high > 0.0 and self.watch.stamp else None
+
     def note(self, check: FeedCheck, detail: str) -> None:
         """A check failed; the next beat tells it."""
         times, _ = self.noted.get(check, (0, ""))
         self.noted[check] = times + 1, detail
+
+    def learn(self, instrument: Instrument) -> None:
+        """What the venue says of the symbol: its name elsewhere, whether it trades, the steps of its sizes."""
+        self.canonical, self.closed = instrument.canonical, not instrument.is_open
+        if instrument.kind is InstrumentKind.SPOT:
+            self.builder.count_in(instrument.qty_step)
+            for series in self.tick_bars:
+                series.count_in(instrument.qty_step)
 
     def hold(self) -> None:
         """Keep prints back from now on."""
@@ -126,9 +141,7 @@ def new_state(venue: str, symbol: str, settings: IngestSettings) -> SymbolState:
         flow=BookFlow(venue, symbol, settings.book_levels),
         health=HealthScore(graded(quality.weights, quality.tolerated)),
         klines=KlineDesk(venue, symbol, calendar),
-        bars=BarWatch(
-            calendar=calendar, continuity_bp=quality.continuity_bp, volume_factor=quality.volume_factor
-        ),
+        bars=BarWatch(calendar=calendar, continuity_bp=quality.continuity_bp, volume_factor=quality.volume_factor),
         outliers=OutlierWatch(
             mads=quality.outlier_mads,
             window=quality.outlier_window,

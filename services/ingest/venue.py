@@ -6,6 +6,7 @@ import asyncio
 import re
 import time
 from collections.abc import Coroutine, Sequence
+from functools import partial
 from typing import Any, Final
 
 import structlog
@@ -13,6 +14,7 @@ import structlog
 from libs.common import budgets
 from libs.common.bus import BusError
 from libs.common.chassis import Chassis, FatalError
+from libs.core.bars import Reconciler
 from libs.core.types import Event, Instrument, encode, token
 from libs.venues.base import MarketData, VenueError, VenueRefused, VenueUnavailable
 from services.ingest import metrics
@@ -39,14 +41,21 @@ class VenueFeed:
     """Everything ingest does for one venue."""
 
     def __init__(
-        self, chassis: Chassis, market: MarketData, symbols: Sequence[str], settings: IngestSettings, outgoing: Outgoing
+        self,
+        chassis: Chassis,
+        market: MarketData,
+        symbols: Sequence[str],
+        settings: IngestSettings,
+        outgoing: Outgoing,
+        others: Reconciler,
     ) -> None:
+        """`others`: the prices of all venues, to compare with."""
         self.name = market.name
         self.symbols = list(symbols)
         self.instruments: list[Instrument] = []
         self.states = [new_state(self.name, symbol, settings) for symbol in symbols]
         self._chassis, self._market, self._settings, self._out = chassis, market, settings, outgoing
-        self._watch = FeedWatch(self.name, outgoing, chassis.clocks, settings.stale_after_s)
+        self._watch = FeedWatch(self.name, outgoing, chassis.clocks, settings.stale_after_s, settings.quality, others)
         self._refill = Refill(chassis.bus, market, self._watch, settings.intervals_s, self._spawn)
         self._handlers = VenueHandlers(
             self.name,
@@ -58,7 +67,7 @@ class VenueFeed:
             batch_s=settings.tick_batch_s,
         )
         self._refill.handlers = self._handlers
-        self._history = HistoryDesk(market)
+        self._history = HistoryDesk(market, partial(settings.calendar, self.name))
         self._stream: asyncio.Task[Any] | None = None
         self._tasks: list[asyncio.Task[Any]] = []
         self._opened = 0.0
@@ -112,7 +121,7 @@ class VenueFeed:
         by_symbol = {state.symbol: state for state in self.states}
         for instrument in self.instruments:
             self._out.put(instrument)
-            by_symbol[instrument.symbol].closed = not instrument.is_open
+            by_symbol[instrument.symbol].learn(instrument)
             await self._chassis.bus.kv_put("instruments", kv_key(self.name, instrument.symbol), encode(instrument))
 
     async def _keep_instruments(self) -> None:

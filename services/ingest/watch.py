@@ -7,11 +7,15 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from libs.common.clock import DataClocks
-from libs.core.bars import FeedCheck
+from libs.common.settings.model import QualitySettings
+from libs.core.bars import ClockWatch, FeedCheck, Reconciler, clock_words
 from libs.core.types import MILLISECOND, SECOND, FeedHealth, FeedState, Nanos, VenueClock, stable_id
 from services.ingest import metrics
 from services.ingest.outgoing import Outgoing
 from services.ingest.state import SymbolState
+
+DRIFT_EVERY = 10
+"""Beats between two estimates of the drift, which compares every second with every other."""
 
 COUNTERS = {
     "ticks": metrics.TICKS,
@@ -27,20 +31,40 @@ COUNTERS = {
 class FeedWatch:
     """Knows how each feed of `venue` does and says so on md.health and md.clock."""
 
-    def __init__(self, venue: str, outgoing: Outgoing, clocks: DataClocks, stale_after_s: float) -> None:
+    def __init__(
+        self,
+        venue: str,
+        outgoing: Outgoing,
+        clocks: DataClocks,
+        stale_after_s: float,
+        quality: QualitySettings,
+        others: Reconciler,
+    ) -> None:
+        """`others`: the prices of all venues."""
         self.venue = venue
         self.speed = 1.0
-        self.offset_ms = 0.0
-        self._out, self._clocks = outgoing, clocks
+        self.offset_ms = self.drift_ppm = 0.0
+        self._out, self._clocks, self._others = outgoing, clocks, others
+        self._quality = quality
         self._stale_after: Nanos = int(stale_after_s * SECOND)
+        self._clock = ClockWatch()
+        self._runs_as_ours = False
+        self._beats = 0
 
     # clock -----------------------------------------------------------------------------------------------------------
 
     def clock_told(self, ts_event: Nanos, recv_ns: Nanos, *, extrapolate: bool, speed: float) -> None:
         """The venue told its clock; the offset to ours means something only while that clock runs as ours does."""
         self.speed = speed
-        self.offset_ms = (ts_event - recv_ns) / MILLISECOND if extrapolate else 0.0
-        metrics.CLOCK_OFFSET.labels(self.venue).set(self.offset_ms / 1000)
+        if (extrapolate and speed == 1.0) != self._runs_as_ours:
+            self._runs_as_ours = not self._runs_as_ours
+            self._clock.forget()
+        self.stamped(ts_event, recv_ns)
+
+    def stamped(self, stamp: Nanos, recv_ns: Nanos) -> None:
+        """A message with the venue's own `stamp` arrived at machine time `recv_ns`."""
+        if self._runs_as_ours:
+            self._clock.saw(stamp, recv_ns)
 
     def publish_clock(self) -> None:
         """Tell where the data clock of the venue stands, once it is known."""
@@ -65,9 +89,13 @@ class FeedWatch:
 
     def failed(self, state: SymbolState, check: FeedCheck, event: str, detail: str, count: int = 1) -> None:
         """A check of a feed failed; `event` "" only counts."""
-        state.health.failed(check, self._clocks.now(self.venue), count)
+        self._count(state, check, self._clocks.now(self.venue), count)
         if event:
             self.event(state, event, detail)
+
+    def _count(self, state: SymbolState, check: FeedCheck, now: Nanos, times: int = 1) -> None:
+        state.health.failed(check, now, times)
+        metrics.CHECKS_FAILED.labels(self.venue, state.symbol, check.value).inc(times)
 
     def event(self, state: SymbolState, event: str, detail: str) -> None:
         """Tell the health of a feed now, with what just happened to it."""
@@ -89,6 +117,8 @@ class FeedWatch:
                 rejected=state.counts.rejected,
                 reconnects=state.counts.reconnects,
                 clock_offset_ms=self.offset_ms,
+                clock_drift_ppm=self.drift_ppm,
+                failing=state.health.failing(now),
                 event=event,
                 detail=detail,
             )
@@ -107,24 +137,70 @@ class FeedWatch:
         """Once a second: count what failed, judge freshness, tell the health of every feed."""
         now = self._clocks.now(self.venue)
         mono = time.monotonic_ns()
+        self._read_clock()
         for state in states:
             self._note_failures(state, now)
+            self._judge_clock(state, now)
+            self._judge_agreement(state, now)
             self._judge_freshness(state, now, mono)
             self.event(state, "", "")
             self._carry_over(state, now)
 
     def _note_failures(self, state: SymbolState, now: Nanos) -> None:
+        """Tell what failed since the last beat, each check once however often it did."""
         counts, told = state.counts, state.told
         counts.late = state.builder.late
-        for check, name in (
-            (FeedCheck.LATE, "late"),
-            (FeedCheck.DUPLICATE, "duplicates"),
-            (FeedCheck.REJECTED, "rejected"),
-        ):
-            if more := getattr(counts, name) - getattr(told, name):
-                state.health.failed(check, now, more)
-                if check is not FeedCheck.DUPLICATE:
-                    self.event(state, name, f"{more} within a second")
+        if late := counts.late - told.late:
+            state.noted[FeedCheck.LATE] = late, "prints came after their bar had closed"
+        if repeated := counts.duplicates - told.duplicates:
+            self._count(state, FeedCheck.DUPLICATE, now, repeated)
+        for failure in state.outliers.settle(now):
+            state.note(failure.check, failure.detail)
+        noted, state.noted = state.noted, {}
+        for check, (times, detail) in noted.items():
+            self._count(state, check, now, times)
+            self.event(state, check.value, f"{times} within a second, the last: {detail}" if times > 1 else detail)
+
+    def _read_clock(self) -> None:
+        self._beats += 1
+        if self._clock.known:
+            self.offset_ms = self._clock.offset / MILLISECOND
+            if self._beats % DRIFT_EVERY == 0:
+                self.drift_ppm = round(self._clock.drift_ppm(), 3)
+        else:
+            self.offset_ms = self.drift_ppm = 0.0
+        metrics.CLOCK_OFFSET.labels(self.venue).set(self.offset_ms / 1000)
+        metrics.CLOCK_DRIFT.labels(self.venue).set(self.drift_ppm / 1e6)
+
+    def _judge_clock(self, state: SymbolState, now: Nanos) -> None:
+        quality = self._quality
+        far = abs(self.offset_ms) > quality.clock_offset_ms
+        words = clock_words(int(self.offset_ms * MILLISECOND))
+        self._lasting(state, FeedCheck.CLOCK_OFFSET, now, words, fails=far)
+        fast = abs(self.drift_ppm) > quality.clock_drift_ppm
+        words = f"the venue's clock gains {self.drift_ppm:.0f} microseconds a second on this machine's"
+        self._lasting(state, FeedCheck.CLOCK_DRIFT, now, words, fails=fast)
+
+    def _judge_agreement(self, state: SymbolState, now: Nanos) -> None:
+        if not state.canonical:
+            return
+        if (price := state.price) is not None:
+            self._others.note(state.canonical, self.venue, *price)
+        differing = [
+            (pair.other if pair.venue == self.venue else pair.venue, pair.bp)
+            for pair in self._others.differing(state.canonical)
+            if self.venue in (pair.venue, pair.other)
+        ]
+        words = ", ".join(f"{other} says a price {bp:.0f} bp away" for other, bp in differing) or "the venues agree"
+        self._lasting(state, FeedCheck.RECONCILE, now, words, fails=bool(differing))
+
+    def _lasting(self, state: SymbolState, check: FeedCheck, now: Nanos, detail: str, *, fails: bool) -> None:
+        """A check that fails while something stands as it does: counted each beat, told when it begins and ends."""
+        if fails:
+            self._count(state, check, now)
+        if fails != (check in state.lasting):
+            state.lasting ^= {check}
+            self.event(state, check.value if fails else f"{check.value}_over", detail)
 
     def _judge_freshness(self, state: SymbolState, now: Nanos, mono: Nanos) -> None:
         if state.seen != state.seen_at_beat or not state.heard_mono:
@@ -136,7 +212,7 @@ class FeedWatch:
         if (stale := expected and silent) != state.stale:
             state.stale = stale
             if stale:
-                state.health.failed(FeedCheck.STALE, now)
+                self._count(state, FeedCheck.STALE, now)
             detail = f"nothing for {self._staleness(state, now) / SECOND:.1f} s" if stale else "messages again"
             self.event(state, "stale" if stale else "fresh", detail)
 

@@ -11,6 +11,8 @@ SIZE_DIGITS: Final = 8
 """Sizes are counted in steps of 10^-8 or the instrument's own where that is finer, so that no volume depends on the
 order of adding. A coarser step of orders is no reason to count in it: prints of other days may be finer."""
 
+MOST_DIGITS: Final = 12
+
 LARGEST_SIZE: Final = 1e18
 """Base units in one print or bar beyond which a size is a broken number."""
 
@@ -21,7 +23,7 @@ INHERITED: Final = BarFlag.GAP | BarFlag.FILLED
 def size_scale(step: Decimal = Decimal(0)) -> int:
     """Steps in one base unit, a power of ten, for an instrument whose quantities move in `step` (0 = unknown)."""
     exponent = step.normalize().as_tuple().exponent
-    return int(10 ** max(SIZE_DIGITS, -exponent if isinstance(exponent, int) else 0))
+    return int(10 ** min(MOST_DIGITS, max(SIZE_DIGITS, -exponent if isinstance(exponent, int) else 0)))
 
 
 def steps_of(size: float, scale: int) -> int:

@@ -7,7 +7,7 @@ from collections import deque
 from typing import Final, NamedTuple
 
 from libs.core.bars.health import Failure, FeedCheck
-from libs.core.types import SECOND, Nanos, Trade
+from libs.core.types import SECOND, Nanos, Quote, Trade
 
 MADS: Final = 10.0
 WINDOW: Final = 240
@@ -48,6 +48,7 @@ class OutlierWatch:
     Attributes:
         low, high: prints between them (both included) need no further look.
         suspects: prints that nothing has confirmed so far.
+        quote: the newest quote. Set it; while there are `suspects` call `quoted` instead.
     """
 
     __slots__ = (
@@ -57,11 +58,11 @@ class OutlierWatch:
         "_lone",
         "_mads",
         "_prices",
-        "_quote",
         "_since",
         "_window",
         "high",
         "low",
+        "quote",
         "suspects",
     )
 
@@ -71,7 +72,8 @@ class OutlierWatch:
         self._mads, self._window, self._floor, self._confirm = mads, window, floor_bp / 10_000, confirm
         self._prices: deque[float] = deque(maxlen=window)
         self._since = 0
-        self._quote = self._book = NO_OFFER
+        self.quote: Quote | None = None
+        self._book = NO_OFFER
         self._lone: list[_Suspect] = []
         self.low, self.high = 0.0, math.inf
         self.suspects: list[_Suspect] = []
@@ -89,11 +91,10 @@ class OutlierWatch:
         if self._since >= self._window // RENEWALS:
             self._renew()
 
-    def quote(self, bid: float, ask: float, ts_event: Nanos) -> None:
-        """The newest best bid and ask."""
-        self._quote = _Offer(bid, ask, ts_event)
-        if self.suspects:
-            self._clear(self._quote)
+    def quoted(self, quote: Quote) -> None:
+        """The newest quote, which may confirm a suspect."""
+        self.quote = quote
+        self._clear(_Offer(quote.bid, quote.ask, quote.ts_event))
 
     def book(self, lowest_bid: float, highest_ask: float, ts_event: Nanos) -> None:
         """The outermost levels known of the newest book."""
@@ -111,12 +112,14 @@ class OutlierWatch:
 
     @property
     def _is_offered(self) -> bool:
-        return self._quote is not NO_OFFER or self._book is not NO_OFFER
+        return self.quote is not None or self._book is not NO_OFFER
 
     def _suspect(self, trade: Trade) -> None:
         middle = (self.low + self.high) / 2
         suspect = _Suspect(trade, middle, (self.high - middle) / self._mads)
-        for offer in (self._quote, self._book):
+        quote = self.quote
+        best = _Offer(quote.bid, quote.ask, quote.ts_event) if quote else NO_OFFER
+        for offer in (best, self._book):
             if trade.ts_event - offer.ts_event < QUOTE_AGE and self._near(suspect, offer.low, offer.high):
                 return
         if len(self.suspects) < MOST_SUSPECTS:

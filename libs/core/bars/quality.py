@@ -38,6 +38,11 @@ class Plausibility:
         self._confirmed = 0
         self.low = self.high = 0.0
 
+    @property
+    def price(self) -> float:
+        """The price that was last believed; 0 before the first."""
+        return math.sqrt(self.low * self.high)
+
     def take(self, price: float) -> None:
         """`price` was believed: it is what the next one is measured against."""
         self.low = price / (1.0 + self._max_jump)
@@ -60,8 +65,8 @@ class Plausibility:
         self._candidate, self._seq = price, trade.seq
         if self._confirmed >= CONFIRMATIONS:
             return ""
-        before = math.sqrt(self.low * self.high)
-        return f"price {price:g} is more than {self._max_jump:.0%} from {before:g}; believed when it repeats"
+        far = f"price {price:g} is more than {self._max_jump:.0%} from {self.price:g}"
+        return f"{far}; believed when it repeats"
 
 
 def quote_fault(quote: Quote) -> str:
