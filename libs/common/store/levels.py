@@ -24,9 +24,6 @@ ROLLUPS: Final = (60, 300, 900, 3_600, 86_400)
 CHUNK: Final = {BARS.name: 30 * DAY, "rollups": 360 * DAY}
 """Length of a chunk where it is not a day: years of downloaded bars shall not make a thousand chunks."""
 
-COMPRESS_AFTER: Final = 7 * DAY
-"""Data time after which a chunk is compressed: a late bar or a second download seldom reaches back further."""
-
 UNLIMITED: Final = "SET LOCAL timescaledb.max_tuples_decompressed_per_dml_transaction = 0"
 """Lets a transaction change compressed chunks however many rows that takes (100,000 unless told; since 2.11). Any
 PostgreSQL accepts it: a setting with a dot in its name may be anything."""
@@ -118,17 +115,15 @@ def _hypertable(table: str, clock: str) -> list[str]:
 
 def _community() -> list[str]:
     found = [
-        # Policies and continuous aggregates over a bigint clock ask a function for the present; it may not be volatile.
+        # Continuous aggregates over a bigint clock, and policies on them, ask a stable function for the present.
         "CREATE OR REPLACE FUNCTION ns_now() RETURNS bigint LANGUAGE sql STABLE PARALLEL SAFE AS "
-        "$$ SELECT (extract(epoch FROM now()) * 1000000000)::bigint $$"
+        "$$ SELECT (extract(epoch FROM now()) * 1000000000)::bigint $$",
+        f"SELECT set_integer_now_func('{BARS.name}', 'ns_now', replace_if_exists => true)",
     ]
     for table, segments in SEGMENTS.items():
         found += [
-            f"SELECT set_integer_now_func('{table.name}', 'ns_now', replace_if_exists => true)",
             f"ALTER TABLE {table.name} SET (timescaledb.compress, timescaledb.compress_segmentby = '{segments}', "
             f"timescaledb.compress_orderby = '{table.clock}')",
-            f"SELECT add_compression_policy('{table.name}', compress_after => {COMPRESS_AFTER}::bigint, "
-            "if_not_exists => true)",
         ]
     return found + [_aggregate(interval_s) for interval_s in ROLLUPS]
 

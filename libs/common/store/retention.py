@@ -14,7 +14,7 @@ from typing import Final
 
 import asyncpg
 
-from libs.common.store.levels import DAY, ROLLUPS, UNLIMITED, Level, aggregate_name
+from libs.common.store.levels import DAY, ROLLUPS, SEGMENTS, UNLIMITED, Level, aggregate_name
 from libs.common.store.rollup import roll_up
 from libs.common.store.tables import ARCHIVE, BARS, QUOTES, TICKS, Table
 from libs.core.types import SECOND, Nanos
@@ -23,6 +23,10 @@ DELETE_ROWS: Final = 20_000
 """Rows per delete: short transactions, so that the writer never waits for retention."""
 
 DROP_TIMEOUT_S: Final = 600.0
+
+COMPRESS_AFTER: Final = timedelta(days=2)
+"""A chunk is compressed once nothing has been stored in it for this long. A policy would go by data time: it would
+compress a recorded session while it is being stored, and again for each part of a download."""
 
 RAW: Final = (TICKS, QUOTES)
 """Tables of a venue's raw prices, which its terms may allow to be kept for a short time only."""
@@ -85,6 +89,9 @@ async def drop_old(pool: asyncpg.Pool, level: Level, keep: Keep) -> dict[str, in
         drop = _delete if level is Level.PLAIN else _drop_chunks
         removed[table.name] += await drop(pool, table, keep.of(table))
     await _cut_rollups(pool, level, keep.rollups)
+    if level is Level.COMMUNITY:
+        for table in SEGMENTS:
+            await _compress(pool, table)
     return removed
 
 
@@ -173,6 +180,14 @@ async def _drop_of_venue(pool: asyncpg.Pool, level: Level, table: Table, venue: 
             )
             removed += int(status.rsplit(" ", 1)[-1])
     return removed
+
+
+async def _compress(pool: asyncpg.Pool, table: Table) -> None:
+    for chunk in await _chunks(pool, table.name):
+        fresh = f"SELECT EXISTS (SELECT FROM {chunk.name} WHERE stored_at >= now() - $1::interval)"
+        if not chunk.compressed and not await pool.fetchval(fresh, COMPRESS_AFTER):
+            compress = "SELECT compress_chunk($1::regclass, if_not_compressed => true)"
+            await pool.execute(compress, chunk.name, timeout=DROP_TIMEOUT_S)
 
 
 async def _cut_rollups(pool: asyncpg.Pool, level: Level, keep: timedelta) -> None:

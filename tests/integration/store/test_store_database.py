@@ -6,16 +6,20 @@ import asyncio
 from dataclasses import replace
 
 import asyncpg
+import numpy as np
 import pytest
 
 from libs.common.embedded.ports import free_port
-from libs.common.store import Store, StoreFull, StoreMismatch, StoreRefused, StoreUnreachable
+from libs.common.store import Level, Store, StoreFull, StoreMismatch, StoreRefused, StoreUnreachable
 from libs.common.store.errors import explained
+from libs.common.store.levels import statements
 from libs.common.store.migrate import Migration, migrate, migrations
+from libs.core.types import SECOND
 
 TABLES = (
     *("ticks", "bars", "features", "forecasts", "signals", "verdicts", "equity", "orders", "fills"),
-    *("positions", "models", "bots", "accounts", "audit", "captured"),
+    *("positions", "models", "bots", "accounts", "audit", "captured", "book_stats", "readings"),
+    *("headlines", "rollups", "dropped"),
 )
 
 
@@ -88,3 +92,34 @@ def test_a_full_disk_is_told_from_an_outage() -> None:
     full = explained(asyncpg.DiskFullError("could not extend file: No space left on device"), "postgresql://h:1/d")
     assert isinstance(full, StoreFull)
     assert "make room" in str(full)
+
+
+@pytest.mark.parametrize("level", [Level.APACHE, Level.COMMUNITY])
+async def test_every_server_can_parse_the_statements_of_the_levels_above_it(store: Store, level: Level) -> None:
+    """What the server has no function for it says so; a word in the wrong place would be a syntax error."""
+    for statement in statements(level):
+        async with store.pool.acquire() as connection:
+            transaction = connection.transaction()
+            await transaction.start()
+            try:
+                await connection.execute(statement)
+            except asyncpg.PostgresSyntaxError as err:
+                raise AssertionError(f"{err}: {statement}") from None
+            except asyncpg.PostgresError:
+                continue
+            finally:
+                await transaction.rollback()
+
+
+async def test_a_store_of_plain_tables_becomes_one_of_the_servers_level_with_all_that_it_holds(store: Store) -> None:
+    await store.pool.execute("DELETE FROM schema_level")
+    given = {"open_time": [0, 60], "open": [1.0, 2.0], "high": [3.0, 3.0], "low": [1.0, 1.0], "close": [2.0, 2.5]}
+    columns = {name: np.array(values) for name, values in given.items()}
+    columns["open_time"] = columns["open_time"] * SECOND
+    columns |= {name: np.zeros(2) for name in ("volume", "buy_volume")} | {"trades": np.zeros(2, "i8")}
+    await store.write_history_bars("v", "s", 60, columns)
+    await store.open()
+    await store.roll_up()
+    rows = await store.pool.fetch("SELECT open, high, low, close, parts FROM bars_rollup WHERE interval_s = 300")
+    assert [tuple(row) for row in rows] == [(1.0, 3.0, 1.0, 2.5, 2)]
+    assert await store.pool.fetchval("SELECT level FROM schema_level") == store.level
