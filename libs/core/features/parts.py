@@ -94,33 +94,36 @@ def worn(total: float, peak: float, number: int) -> bool:
 
 @njit(cache=False)
 def deviations(
-    mean: float, squares: float, peak: float, x: Pointer, last: int, n: int, i: int, number: int
-) -> tuple[float, float, float]:
-    """Mean, summed squared deviations and their peak, moved on to the n values that end at x[last], bar i.
+    origin: float, mean: float, squares: float, peak: float, x: Pointer, last: int, n: int, i: int, number: int
+) -> tuple[float, float, float, float]:
+    """Origin, mean less origin, summed squared deviations and their peak, moved on to the n values that end at x[last].
 
-    Sliding Welford; anew on schedule and when the squares have fallen so far that rounding would show. Zero for a flat
-    window, exactly.
+    Sliding Welford at bar i, about an origin among the values so that their level costs no digits; anew on schedule and
+    when the squares have fallen so far that rounding would show. Zero for a flat window, exactly.
     """
-    new = x[last]
+    if i == 0:
+        return x[last], 0.0, 0.0, 0.0
+    new = x[last] - origin
     if i < n:
         delta = new - mean
         mean += delta / (i + 1)
         squares += delta * (new - mean)
-        return mean, squares, max(peak, squares)
-    old = x[last - n]
+        return origin, mean, squares, max(peak, squares)
+    old = x[last - n] - origin
     moved = mean + (new - old) / n
     squares += (new - old) * ((new - moved) + (old - mean))
     if not worn(squares, peak, number):
-        return moved, squares, max(peak, squares)
+        return origin, moved, squares, max(peak, squares)
+    origin = x[last]
     total = 0.0
     for j in range(last - n + 1, last + 1):
-        total += x[j] - new
-    centre = total / n
+        total += x[j] - origin
+    mean = total / n
     squares = 0.0
     for j in range(last - n + 1, last + 1):
-        d = x[j] - new - centre
+        d = x[j] - origin - mean
         squares += d * d
-    return new + centre, squares, squares
+    return origin, mean, squares, squares
 
 
 @njit(cache=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from libs.core.features.inputs import CLOSE
 from libs.core.features.kit import Output, feature, forgets
-from libs.core.features.parts import FIRST, NAN, NUMBER, REFRESH, ROWS, STRIDE, WIDTH, Pointer, window_sum
+from libs.core.features.parts import FIRST, NAN, NUMBER, ROWS, STRIDE, WIDTH, Pointer, window_sum, worn
 
 QUOTE = "quote currency"
 
@@ -12,7 +12,7 @@ QUOTE = "quote currency"
 @feature(
     outputs=[Output(name="sma_{n}", unit=QUOTE, low=0.0)],
     n=20,
-    state=1,
+    state=2,
     lookback=lambda n: n,
     warmup=lambda n: n - 1,
     memory=lambda n: n,
@@ -23,16 +23,18 @@ def sma(s: Pointer, x: Pointer, e: Pointer, p: Pointer, c: Pointer, out: Pointer
     """Mean of the last n closes, as a running sum."""
     n, w, first, number = int(p[0]), c[WIDTH], c[FIRST], c[NUMBER]
     base = CLOSE * w
-    total = s[0]
+    total, peak = s[0], s[1]
     for j in range(c[ROWS]):
-        total += x[base + j]
         i = first + j
-        if i >= n:
-            total -= x[base + j - n]
-            if (number + j) % REFRESH == 0:
-                total = window_sum(x, base + j, n)
+        if i < n:
+            total += x[base + j]
+        else:
+            total += x[base + j] - x[base + j - n]
+            if worn(total, peak, number + j):
+                total = peak = window_sum(x, base + j, n)
+        peak = max(peak, total)
         out[j] = total / n if i >= n - 1 else NAN
-    s[0] = total
+    s[0], s[1] = total, peak
 
 
 @feature(
@@ -83,13 +85,14 @@ def macd(s: Pointer, x: Pointer, e: Pointer, p: Pointer, c: Pointer, out: Pointe
     fast, slow, signal = int(p[0]), int(p[1]), int(p[2])
     w, v, first = c[WIDTH], c[STRIDE], c[FIRST]
     base = CLOSE * w
+    gain, drag, ease = 2.0 / (fast + 1), 2.0 / (slow + 1), 2.0 / (signal + 1)
     quick, calm, smooth = s[0], s[1], s[2]
     for j in range(c[ROWS]):
         i = first + j
         close = x[base + j]
         if i >= slow:
-            quick += 2.0 / (fast + 1) * (close - quick)
-            calm += 2.0 / (slow + 1) * (close - calm)
+            quick += gain * (close - quick)
+            calm += drag * (close - calm)
         else:
             if i >= slow - fast:
                 quick += close
@@ -100,7 +103,7 @@ def macd(s: Pointer, x: Pointer, e: Pointer, p: Pointer, c: Pointer, out: Pointe
         line = quick - calm
         k = i - (slow - 1)
         if k >= signal:
-            smooth += 2.0 / (signal + 1) * (line - smooth)
+            smooth += ease * (line - smooth)
         elif k >= 0:
             smooth += line
             if k == signal - 1:

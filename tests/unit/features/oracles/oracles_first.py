@@ -34,7 +34,7 @@ def macd(columns: Columns, fast: int, slow: int, signal: int) -> Values:
     return dict(zip(("macd_line", "macd_signal", "macd_hist"), lines, strict=True))
 
 
-@oracle(kernel="rsi", by="talib.RSI")
+@oracle("rsi_{n}", kernel="rsi", by="talib.RSI")
 def rsi(columns: Columns, n: int) -> Values:
     return {f"rsi_{n}": talib.RSI(columns["close"], n)}
 
@@ -76,7 +76,7 @@ def atr(columns: Columns, n: int) -> Values:
     return {f"atr_{n}": talib.ATR(*prices, n), f"natr_{n}": talib.NATR(*prices, n)}
 
 
-@oracle(kernel="realised_vol", by="numpy")
+@oracle("rv_{n}", kernel="realised_vol", by="numpy")
 def realised_vol(columns: Columns, n: int) -> Values:
     return {f"rv_{n}": lead(n, np.sqrt(sliding_window_view(log_returns(columns) ** 2, n).sum(axis=1)))}
 

@@ -1,0 +1,151 @@
+"""Volume profile: at which prices of a window it traded most, and between which the better part of it."""
+
+from __future__ import annotations
+
+import math
+
+from numba import njit
+
+from libs.core.features.inputs import HIGH, LOW, VOLUME
+from libs.core.features.kit import Output, feature
+from libs.core.features.parts import FIRST, NAN, NUMBER, ROWS, STRIDE, WIDTH, Pointer, bottom, top, worn
+
+QUOTE = "quote currency"
+
+# Slots of the state before the bins; behind them a ring of the logs of highs, and one of lows.
+TOP = 0
+BOTTOM = 1
+FLOOR = 2  # log of the lowest low for which the bins stand
+CEILING = 3
+STEP = 4  # what volumes are rounded to
+LIMIT = 5  # largest volume that this step can carry
+TOTAL = 6
+PEAK = 7
+BINS = 8
+
+FINENESS = 2.0**-40
+"""Volumes of bins are whole multiples of this share of the window's largest bar: what is added can be taken away
+again to the last bit, and bins through which the same bars went stay equal."""
+
+ROOM = 16.0
+"""A bar larger than this many times the largest one at the last rebuild asks for another step."""
+
+
+@njit(cache=False)
+def binned(level: float, floor: float, scale: float, bins: int) -> int:
+    """The bin in which a log price lies."""
+    return min(max(int((level - floor) * scale), 0), bins - 1)
+
+
+@njit(cache=False)
+def pour(s: Pointer, high: float, low: float, volume: float, sign: float, bins: int) -> None:
+    """Add a bar's volume, spread evenly over the bins from its low to its high, or take it away again."""
+    floor, scale = s[FLOOR], bins / (s[CEILING] - s[FLOOR])
+    a, b = binned(low, floor, scale, bins), binned(high, floor, scale, bins)
+    # Adding and taking away a number this large rounds to multiples of the step.
+    rounder = 1.5 * 2.0**52 * s[STEP]
+    part = volume / (b - a + 1) + rounder - rounder
+    for k in range(BINS + a, BINS + b + 1):
+        s[k] += sign * part
+    s[TOTAL] += sign * part * (b - a + 1)
+
+
+@njit(cache=False)
+def rebuild(s: Pointer, x: Pointer, last: int, newest: int, n: int, bins: int) -> None:
+    """The bins anew from the n bars that end at x[last]; `newest` is that bar's place in the rings."""
+    largest = 0.0
+    for k in range(last - n + 1, last + 1):
+        largest = max(largest, x[k])
+    s[TOTAL] = 0.0
+    for k in range(BINS, BINS + bins):
+        s[k] = 0.0
+    s[LIMIT] = ROOM * largest
+    if largest > 0.0 and s[CEILING] > s[FLOOR]:
+        s[STEP] = FINENESS * 2.0 ** math.ceil(math.log2(largest))
+        for k in range(n):
+            at = newest - k if newest >= k else newest - k + n
+            pour(s, s[BINS + bins + at], s[BINS + bins + n + at], x[last - k], 1.0, bins)
+    s[PEAK] = s[TOTAL]
+
+
+@njit(cache=False)
+def value_area(s: Pointer, bins: int, point: int, wanted: float) -> tuple[int, int]:
+    """First and last bin of the shortest run around `point` that holds `wanted`; of equally short ones the fullest."""
+    held = 0.0
+    for k in range(point + 1):
+        held += s[BINS + k]
+    last = point
+    first, end, most = 0, bins - 1, -1.0
+    for begin in range(point + 1):
+        while held < wanted and last < bins - 1:
+            last += 1
+            held += s[BINS + last]
+        if held < wanted:
+            break
+        if most < 0.0 or last - begin < end - first or (last - begin == end - first and held > most):
+            first, end, most = begin, last, held
+        held -= s[BINS + begin]
+    return first, end
+
+
+@feature(
+    outputs=[
+        Output(name="vp_poc_{n}", unit=QUOTE, low=0.0),
+        Output(name="vp_low_{n}", unit=QUOTE, low=0.0),
+        Output(name="vp_high_{n}", unit=QUOTE, low=0.0),
+    ],
+    n=240,
+    bins=50,
+    share=0.7,
+    state=lambda n, bins, share: BINS + bins + 2 * n,
+    lookback=lambda n, bins, share: n,
+    warmup=lambda n, bins, share: n,
+    memory=lambda n, bins, share: n,
+    oracle="brute force, the whole profile at each bar",
+    source="Steidlmayer; equal bins of the log price from the lowest low to the highest high, volume even over a bar",
+)
+def volume_profile(s: Pointer, x: Pointer, e: Pointer, p: Pointer, c: Pointer, out: Pointer) -> None:
+    """Middle of the bin with most volume of n bars, and lower and upper edge of the shortest run of bins around it that
+    holds `share` of all; the lowest of equal bins, the middle of the range when there is no volume or no range.
+    """
+    n, bins, share = int(p[0]), int(p[1]), p[2]
+    w, v, first, number = c[WIDTH], c[STRIDE], c[FIRST], c[NUMBER]
+    high, low = int(s[TOP]), int(s[BOTTOM])
+    for j in range(c[ROWS]):
+        i = first + j
+        high = top(x, HIGH * w + j, n, i, high)
+        low = bottom(x, LOW * w + j, n, i, low)
+        place = i % n
+        upper, lower = BINS + bins + place, BINS + bins + n + place
+        was_upper, was_lower = s[upper], s[lower]
+        s[upper], s[lower] = math.log(x[HIGH * w + j]), math.log(x[LOW * w + j])
+        if i < n:
+            out[j] = out[v + j] = out[2 * v + j] = NAN
+            continue
+        ceiling = s[BINS + bins + high % n]
+        floor = s[BINS + bins + n + low % n]
+        volume = x[VOLUME * w + j]
+        stale = i == n or ceiling != s[CEILING] or floor != s[FLOOR] or volume > s[LIMIT]
+        if not stale and ceiling > floor:
+            pour(s, was_upper, was_lower, x[VOLUME * w + j - n], -1.0, bins)
+            pour(s, s[upper], s[lower], volume, 1.0, bins)
+            s[PEAK] = max(s[PEAK], s[TOTAL])
+        if stale or worn(s[TOTAL], s[PEAK], number + j):
+            s[CEILING], s[FLOOR] = ceiling, floor
+            rebuild(s, x, VOLUME * w + j, place, n, bins)
+        if s[TOTAL] <= 0.0:
+            out[j] = out[v + j] = out[2 * v + j] = math.exp(0.5 * (floor + ceiling))
+            continue
+        point, most = 0, s[BINS]
+        for k in range(1, bins):
+            if s[BINS + k] > most:
+                point, most = k, s[BINS + k]
+        begin, end = value_area(s, bins, point, share * s[TOTAL])
+        step = (ceiling - floor) / bins
+        out[j] = math.exp(floor + (point + 0.5) * step)
+        out[v + j] = math.exp(floor + begin * step)
+        out[2 * v + j] = math.exp(floor + (end + 1) * step)
+    s[TOP], s[BOTTOM] = high, low
+
+
+FULL = ("volume_profile(n=240)",)
