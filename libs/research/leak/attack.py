@@ -24,6 +24,9 @@ MOMENTS: Final = 50
 STARTS: Final = 5
 """Later starts that are compared with the first one."""
 
+FORESEEN: Final = 10_000
+"""Bars among which the moments lie after which everything is scrambled."""
+
 STEPPED: Final = 2_500
 """Bars beyond the warm-up that are taken one by one."""
 
@@ -134,11 +137,12 @@ class Attack:
 
     def future(self) -> None:
         """Nothing at a bar depends on what comes after it: not on its content, and not on whether there is any."""
-        for at in self._rng.integers(0, len(self._history) - 1, self._moments):
+        history = self._history.part(0, min(len(self._history), FORESEEN))
+        for at in self._rng.integers(0, len(history) - 1, self._moments):
             end = int(at) + 1
-            scrambled = self._subject.rows(self._history.scrambled(int(at), self._rng))
+            scrambled = self._subject.rows(history.scrambled(int(at), self._rng))
             self._same(scrambled[:end], self._rows[:end], f"sees the future (all after bar {at} was scrambled)")
-            alone = self._subject.rows(self._history.part(0, end))
+            alone = self._subject.rows(history.part(0, end))
             self._same(alone, self._rows[:end], f"knows where the series ends (it was cut after bar {at})")
 
     def later_start(self) -> None:
@@ -197,7 +201,7 @@ class Attack:
                 old, new = _changes(old), _changes(new)
                 ripe = passed > value.warmup
             else:
-                ripe = (np.minimum(passed, supplied) if value.fed else passed) >= max(memory, value.warmup)
+                ripe = (np.minimum(passed, supplied) if value.fed else passed) >= memory
             if not ripe.any():
                 continue
             self._reached.add(column)
