@@ -25,6 +25,13 @@ ARRIVAL = Histogram(
 FORECASTS = Counter("conclave_predict_forecasts_total", "Forecasts in which an agent spoke", ["agent"])
 ABSTENTIONS = Counter("conclave_predict_abstentions_total", "Forecasts in which it did not", ["agent", "reason"])
 SIGNALS = Counter("conclave_predict_signals_total", "Signals", ["strategy", "action"])
+HEADLINE = Histogram(
+    "conclave_predict_headline_seconds",
+    "From the arrival of a headline to its score",
+    buckets=_BUCKETS,
+)
+HEADLINES = Counter("conclave_predict_headlines_total", "Headlines by what became of them", ["result"])
+HEADLINES_LATE = Counter("conclave_predict_headlines_late_total", "Headlines that took longer than their budget")
 WARMUP_BARS = Counter("conclave_predict_warmup_bars_total", "Bars of history taken at start", ["venue"])
 
 
