@@ -21,6 +21,8 @@ MAY_PUBLISH = {
     "md.clock.deriv": {"ingest"},
     "feat.5s.deriv.R_100": {"features"},
     "forecast.meta.5s.deriv.R_100": {"predict"},
+    "news.headline.desk": {"ingest"},
+    "news.score.desk": {"predict"},
     "signal.ema_trend.deriv.R_100": {"predict"},
     "signal.smoke.deriv.R_100": {"predict", "risk"},
     "risk.verdict.deriv.R_100": {"risk"},
