@@ -23,10 +23,10 @@ from libs.core.bars.columns import Columns as BarTable
 from libs.core.bars.sessions import SessionCalendar, calendar_named
 from libs.core.history import Columns, Kind, made, rows_in, time_of
 from libs.core.types import DAY_S, SECOND, Nanos, interval_seconds, interval_token, is_bar_length
-from libs.research.tables.manifest import load_manifest
+from libs.research.tables.manifest import Manifest, load_manifest
 from libs.research.tables.names import parse_columns
-from libs.research.tables.place import Format, TableError, place_of
-from libs.research.tables.read import Table, interval_of, read_table
+from libs.research.tables.place import Format, Place, TableError, place_of
+from libs.research.tables.read import Table, interval_of, is_there, read_table
 from libs.research.tables.write import digest_of
 
 SHOWN: Final = 20
@@ -57,13 +57,16 @@ class Verdict(NamedTuple):
 async def run_check(where: str, interval: str, plot: Path | None, calendar: str, columns: str, as_json: bool) -> int:
     """Print the report; 0 when the table is clean, 1 when something matters."""
     try:
+        notes: list[str] = []
+        faults: list[str] = []
         if where.startswith(STORE):
-            found, notes, faults = await _from_store(where), [], []
+            found = await _from_store(where)
         else:
-            names = parse_columns(columns)
-            manifest = load_manifest(place_of(where))
-            found = read_table(where, names or (manifest.names if manifest else {}))
-            notes, faults = _provenance(where)
+            place = place_of(where)
+            place = place.named() if is_there(place.named()) else place
+            manifest = load_manifest(place)
+            found = read_table(place, parse_columns(columns) or (manifest.names if manifest else {}))
+            notes, faults = _provenance(place, manifest)
         verdict = _judge(found, interval, calendar, notes, faults)
     except (TableError, ValueError) as err:
         raise CommandError(str(err)) from None
@@ -102,10 +105,8 @@ async def _from_store(where: str) -> Table:
     return Table(Kind.BARS, made(Kind.BARS, {name: values for name, values in rows.items() if name != "flags"}))
 
 
-def _provenance(where: str) -> tuple[list[str], list[str]]:
+def _provenance(place: Place, known: Manifest | None) -> tuple[list[str], list[str]]:
     """What is known of a downloaded table, and whether it is still what was downloaded."""
-    place = place_of(where)
-    known = load_manifest(place)
     if known is None:
         return [], []
     notes = [f"downloaded: {known.what}, {utc(known.start)} to {utc(known.end)} UTC"]

@@ -12,7 +12,7 @@ from libs.core.history import Columns, Kind, Page, joined, rows_in, time_of
 from libs.core.types import SECOND, Nanos
 from libs.research.tables.manifest import Manifest, What, load_manifest, save_manifest
 from libs.research.tables.place import Format, Place, TableError
-from libs.research.tables.read import read_table
+from libs.research.tables.read import is_there, read_table
 from libs.research.tables.spool import Spool
 from libs.research.tables.write import digest_of, write_table
 
@@ -53,6 +53,7 @@ async def download(
     Raises:
         TableError: something else lies there, or it was changed. What `fetch` raises: nothing is lost, run it again.
     """
+    place = place.named()
     spool = await _finished(Spool, place, what)
     try:
         have, rows = await _finished(_present, place, what, dict(names or {}), spool.cursor is not None)
@@ -120,7 +121,7 @@ def _present(place: Place, what: What, names: dict[str, str], broken_off: bool) 
     """What is at `place` already. After a run that broke off while it wrote, the checksum may be that of before."""
     have = load_manifest(place)
     empty = joined(what.kind, [])
-    if not place.path.exists() or (have is None and place.format is Format.SQLITE):
+    if not is_there(place):
         return None, empty
     if have is None:
         if broken_off:
@@ -178,6 +179,7 @@ def prune(place: Place, before: Nanos, keep: Collection[Nanos] = ()) -> int:
     Raises:
         TableError: there is no downloaded table at `place`, or another process writes it.
     """
+    place = place.named()
     have = load_manifest(place)
     if have is None:
         raise TableError(f"{place} was not downloaded by this command")

@@ -71,11 +71,12 @@ def save_manifest(place: Place, manifest: Manifest) -> None:
     write_whole(beside(place, "json"), msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n")
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Replace a small file in one step. Raises OSError."""
+def write_whole(path: Path, content: bytes, *, durable: bool = True) -> None:
+    """Replace a small file in one step; `durable`: it also survives a power cut. Raises OSError."""
     draft = path.with_name(f".{path.name}.draft")
     with draft.open("wb") as out:
         out.write(content)
         out.flush()
-        os.fsync(out.fileno())
+        if durable:
+            os.fsync(out.fileno())
     draft.replace(path)

@@ -29,6 +29,7 @@ SUFFIXES: Final = {
     ".db": Format.SQLITE,
 }
 SQLITE: Final = "sqlite:"
+USUAL: Final = "history"
 
 
 class Place(NamedTuple):
@@ -40,6 +41,10 @@ class Place(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.path}#{self.table}" if self.table else str(self.path)
+
+    def named(self) -> Place:
+        """To write to: a data base in which no table was named gets one called history."""
+        return self._replace(table=USUAL) if self.format is Format.SQLITE and not self.table else self
 
 
 def place_of(text: str) -> Place:

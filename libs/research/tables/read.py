@@ -71,6 +71,17 @@ def interval_of(columns: Columns) -> int:
     return int(values[counts.argmax()] // 1_000_000_000)
 
 
+def is_there(place: Place) -> bool:
+    """Whether there is a table at `place`, whatever it holds. Raises TableError: the data base cannot be read."""
+    if place.format is not Format.SQLITE or not place.path.exists():
+        return place.path.exists()
+    try:
+        with closing(_opened(place)) as base:
+            return place.table in _tables(base)
+    except sqlite3.Error as err:
+        raise TableError(f"{place} cannot be read as {place.format}: {err}") from None
+
+
 def _frame(place: Place) -> tuple[Any, bool]:
     """The table as text and numbers, and whether it has no header."""
     try:
@@ -94,15 +105,23 @@ def _frame(place: Place) -> tuple[Any, bool]:
 def _sqlite(place: Place) -> Any:
     import polars as pl
 
-    with closing(sqlite3.connect(f"file:{place.path}?mode=ro", uri=True)) as base:
-        query = "SELECT name FROM sqlite_master WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite_%' ORDER BY 1"
-        tables = [row[0] for row in base.execute(query)]
+    with closing(_opened(place)) as base:
+        tables = _tables(base)
         if (place.table or len(tables) != 1) and place.table not in tables:
             raise TableError(f"{place.path}: name a table with #TABLE; there are: {', '.join(tables) or 'none'}")
         cursor = base.execute(f'SELECT * FROM "{(place.table or tables[0]).replace(chr(34), chr(34) * 2)}"')
         names = [column[0] for column in cursor.description]
         rows = cursor.fetchall()
     return pl.DataFrame(rows, schema=names, orient="row", infer_schema_length=None)
+
+
+def _opened(place: Place) -> sqlite3.Connection:
+    return sqlite3.connect(f"{place.path.absolute().as_uri()}?mode=ro", uri=True)
+
+
+def _tables(base: sqlite3.Connection) -> list[str]:
+    query = "SELECT name FROM sqlite_master WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite_%' ORDER BY 1"
+    return [row[0] for row in base.execute(query)]
 
 
 def _separator(place: Place) -> str:

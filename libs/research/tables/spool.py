@@ -79,7 +79,8 @@ class Spool:
         self._save(msgspec.structs.replace(self.cursor, rows=rows, crc=crc, after=page.after))
 
     def _save(self, cursor: Cursor) -> None:
-        write_whole(self._at, msgspec.json.encode(cursor))
+        # What a power cut damages is found by its checksum, and begun anew.
+        write_whole(self._at, msgspec.json.encode(cursor), durable=False)
         self.cursor = cursor
 
     def columns(self) -> Columns:
@@ -96,8 +97,8 @@ class Spool:
         self.cursor = None
 
     def close(self) -> None:
-        """Let others in; where nothing has come, nothing stays."""
-        if self.cursor is None or not self.cursor.after:
+        """Let others in; where nothing has come of a span, nothing stays."""
+        if self.cursor is None or (not self.cursor.after and self.cursor.start < self.cursor.end):
             self._at.unlink(missing_ok=True)
             self._path.unlink(missing_ok=True)
         self._file.close()

@@ -27,7 +27,7 @@ def write_table(place: Place, kind: Kind, columns: Columns, names: Mapping[str, 
     Raises:
         TableError: it cannot be written.
     """
-    frame = _frame(kind, columns, names or {})
+    frame, place = _frame(kind, columns, names or {}), place.named()
     try:
         place.path.parent.mkdir(parents=True, exist_ok=True)
         if place.format is Format.SQLITE:
@@ -84,7 +84,7 @@ def _frame(kind: Kind, columns: Columns, names: Mapping[str, str]) -> Any:
 
 
 def _into_sqlite(place: Place, frame: Any) -> str:
-    table = (place.table or "history").replace('"', '""')
+    table = place.table.replace('"', '""')
     kinds = ["INTEGER" if dtype.is_integer() else "REAL" for dtype in frame.dtypes]
     escaped = ['"' + name.replace('"', '""') + '"' for name in frame.columns]
     shape = ", ".join(f"{name} {kind}" for name, kind in zip(escaped, kinds, strict=True))
