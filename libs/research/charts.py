@@ -70,10 +70,12 @@ def _colours() -> Iterator[str]:
 
 def write_png(chart: Chart, path: Path) -> None:
     """Draw the chart into a PNG."""
+    from matplotlib import collections, dates
     from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.collections import LineCollection, PolyCollection
-    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
     from matplotlib.figure import Figure
+
+    marks: Any = collections
+    calendar: Any = dates
 
     panels = chart.under
     heights = [4.0, 1.0, *(1.4 for _ in panels)]
@@ -81,14 +83,14 @@ def write_png(chart: Chart, path: Path) -> None:
     FigureCanvasAgg(figure)
     axes: Any = figure.subplots(len(heights), 1, sharex=True, height_ratios=heights)
     candles, volume = axes[0], axes[1]
-    at = np.asarray(date2num(chart.moments))
+    at = np.asarray(calendar.date2num(chart.moments))
     width = 0.7 * chart.interval_s / 86_400
     o, h, low, c = (chart.prices[key] for key in ("open", "high", "low", "close"))
     colours = np.where(c >= o, UP, DOWN).tolist()
     wicks = np.stack([np.column_stack([at, low]), np.column_stack([at, h])], axis=1)
-    candles.add_collection(LineCollection(wicks, colors=colours, linewidths=0.7))
+    candles.add_collection(marks.LineCollection(wicks, colors=colours, linewidths=0.7))
     candles.add_collection(
-        PolyCollection(_boxes(at, width, o, c), facecolors=colours, edgecolors=colours, linewidths=0.5)
+        marks.PolyCollection(_boxes(at, width, o, c), facecolors=colours, edgecolors=colours, linewidths=0.5)
     )
     candles.autoscale_view()
     palette = _colours()
@@ -106,9 +108,9 @@ def write_png(chart: Chart, path: Path) -> None:
             axis.plot(at, line.values, color=next(palette), linewidth=1.0, label=line.name)
         axis.legend(loc="upper left", fontsize=8, ncols=6)
         axis.set_ylabel(_folded(name), fontsize=8)
-    locator = AutoDateLocator()
+    locator = calendar.AutoDateLocator()
     axes[-1].xaxis.set_major_locator(locator)
-    axes[-1].xaxis.set_major_formatter(ConciseDateFormatter(locator))
+    axes[-1].xaxis.set_major_formatter(calendar.ConciseDateFormatter(locator))
     for axis in axes:
         axis.grid(alpha=0.25)
         axis.set_xlim(at[0] - width, at[-1] + width)

@@ -51,8 +51,10 @@ class Value(msgspec.Struct, frozen=True, kw_only=True):
 class Subject(Protocol):
     """What can be attacked: features today; an agent or a strategy says in numbers what it would say in words."""
 
-    name: str
-    values: Sequence[Value]
+    @property
+    def name(self) -> str: ...
+    @property
+    def values(self) -> Sequence[Value]: ...
 
     def rows(self, history: History) -> Floats:
         """Values at each bar, bars x values, from a fresh start; NaN where there is none or the bar is refused."""
@@ -125,7 +127,7 @@ class Attack:
     def bounds(self) -> None:
         """Values stay within their bounds; none before the warm-up, and after it always one unless inputs lack."""
         ordinal = ordinals(self._history)
-        whole = ~np.isnan(self._history.extras).any(axis=0)
+        whole = np.asarray(~np.isnan(self._history.extras).any(axis=0))
         for column, value in enumerate(self._subject.values):
             got = self._rows[:, column]
             outside = np.isinf(got) | (got < value.low) | (got > value.high)

@@ -49,8 +49,8 @@ def columns_of(history: History, lookback: int) -> np.ndarray[Any, Any]:
     bars, derived = history.bars, driver.WANTS_RET | driver.WANTS_LOGVOL | driver.WANTS_RANGE
     session = (bars.open_time // (_DAY_S * SECOND)).astype(np.float64)
     for i in range(len(history)):
-        prices = (float(column[i]) for column in (bars.open, bars.high, bars.low, bars.close, bars.volume))
-        driver.lay(x, lookback + i, i == 0, *prices, float(session[i]), 0.0, derived)
+        o, h, low, c, v = (float(each[i]) for each in (bars.open, bars.high, bars.low, bars.close, bars.volume))
+        driver.lay(x, lookback + i, i == 0, o, h, low, c, v, float(session[i]), 0.0, derived)
     return x
 
 
