@@ -10,7 +10,7 @@ from libs.core.history import Page, rows_in
 from libs.core.types import Nanos
 from libs.venues.budget import Budget
 from libs.venues.checked import line
-from libs.venues.errors import VenueRefused, VenueUnavailable
+from libs.venues.errors import VenueError, VenueRefused, VenueUnavailable
 from libs.venues.sources.base import Ask, Facts, budget_of, check
 from libs.venues.sources.rows import bars_of, day_of, moment_of, months
 from libs.venues.sources.web import Web, complaint_at, machine_now
@@ -38,7 +38,7 @@ class AlphaVantageSource:
 
     def __init__(self, urls: Mapping[str, str], key: str) -> None:
         self._key = key
-        self._web = Web("Alpha Vantage", urls["rest"], budget_of(FACTS), complaint_at(*COMPLAINTS))
+        self._web = Web("Alpha Vantage", urls["rest"], budget_of(FACTS), complaint_at(*COMPLAINTS), key=key)
 
     async def pages(self, ask: Ask, after: str = "") -> AsyncIterator[Page]:
         check(FACTS, ask)
@@ -66,7 +66,7 @@ class AlphaVantageSource:
         meta = answer.get("Meta Data")
         series = next((part for name, part in answer.items() if name.startswith("Time Series")), None)
         if not isinstance(meta, dict) or not isinstance(series, dict):
-            raise _refusal(answer)
+            raise self._refusal(answer)
         zone_name = next((text for name, text in meta.items() if name.endswith("Time Zone")), "UTC")
         try:
             # Free text for people, yet it has always been the name of a zone; of daily bars only the date counts.
@@ -79,6 +79,16 @@ class AlphaVantageSource:
         opened = day_of(at[:10]) if ask.interval == "1d" else moment_of(at, zone)
         return (opened, row["1. open"], row["2. high"], row["3. low"], row["4. close"], row.get("5. volume", "0"), 0)
 
+    def _refusal(self, answer: dict[str, Any]) -> VenueError:
+        """It answers 200 whatever happened: a wrong question, a used up limit and a key that is not enough."""
+        if wrong := answer.get("Error Message"):
+            return VenueRefused(f"Alpha Vantage refused: {self._web.without_key(wrong)}")
+        told = next((answer[name] for name in COMPLAINTS if name in answer), "no series in the answer")
+        said = self._web.without_key(told)
+        if "premium" in said and "rate limit" not in said and "per day" not in said:
+            return VenueRefused(f"Alpha Vantage refused: {said}")
+        return VenueUnavailable(f"Alpha Vantage gives nothing now: {said}")
+
     async def now(self) -> Nanos:
         return machine_now()
 
@@ -87,13 +97,3 @@ class AlphaVantageSource:
 
     async def aclose(self) -> None:
         await self._web.aclose()
-
-
-def _refusal(answer: dict[str, Any]) -> Exception:
-    """It answers 200 whatever happened: a wrong question, a used up limit and a key that is not enough look alike."""
-    if said := answer.get("Error Message"):
-        return VenueRefused(f"Alpha Vantage refused: {line(said)}")
-    said = line(next((answer[name] for name in COMPLAINTS if name in answer), "no series in the answer"))
-    if "premium" in said and "rate limit" not in said and "per day" not in said:
-        return VenueRefused(f"Alpha Vantage refused: {said}")
-    return VenueUnavailable(f"Alpha Vantage gives nothing now: {said}")

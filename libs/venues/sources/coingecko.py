@@ -43,7 +43,7 @@ class CoinGeckoSource:
     def __init__(self, urls: Mapping[str, str], key: str = "") -> None:
         headers = {"x-cg-demo-api-key": key} if key else {}
         complaint = complaint_at("status.error_message", "error.status.error_message", "error")
-        self._web = Web("CoinGecko", urls["rest"], budget_of(FACTS), complaint, headers)
+        self._web = Web("CoinGecko", urls["rest"], budget_of(FACTS), complaint, key=key, headers=headers)
 
     async def pages(self, ask: Ask, after: str = "") -> AsyncIterator[Page]:
         check(FACTS, ask)

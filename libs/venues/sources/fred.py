@@ -66,7 +66,7 @@ class FredSource:
 
     def __init__(self, urls: Mapping[str, str], key: str) -> None:
         self._key = key
-        self._web = Web("FRED", urls["rest"], budget_of(FACTS), complaint_at("error_message"))
+        self._web = Web("FRED", urls["rest"], budget_of(FACTS), complaint_at("error_message"), key=key)
 
     async def pages(self, ask: Ask, after: str = "") -> AsyncIterator[Page]:
         check(FACTS, ask)

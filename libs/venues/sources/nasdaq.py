@@ -51,7 +51,9 @@ class NasdaqSource:
 
     def __init__(self, urls: Mapping[str, str], key: str) -> None:
         self._key = key
-        self._web = Web("Nasdaq Data Link", urls["rest"], budget_of(FACTS), complaint_at("quandl_error.message"))
+        self._web = Web(
+            "Nasdaq Data Link", urls["rest"], budget_of(FACTS), complaint_at("quandl_error.message"), key=key
+        )
 
     async def pages(self, ask: Ask, after: str = "") -> AsyncIterator[Page]:
         check(FACTS, ask)

@@ -56,7 +56,9 @@ class PolygonSource:
 
     def __init__(self, urls: Mapping[str, str], key: str) -> None:
         headers = {"Authorization": f"Bearer {key}"}
-        self._web = Web("Polygon", urls["rest"], budget_of(FACTS), complaint_at("message", "error"), headers)
+        self._web = Web(
+            "Polygon", urls["rest"], budget_of(FACTS), complaint_at("message", "error"), key=key, headers=headers
+        )
 
     async def pages(self, ask: Ask, after: str = "") -> AsyncIterator[Page]:
         check(FACTS, ask)

@@ -31,12 +31,19 @@ class Web:
     """One HTTP session with a source, opened at the first question."""
 
     def __init__(
-        self, name: str, base_url: str, budget: Budget, complaint: Complaint, headers: Mapping[str, str] | None = None
+        self,
+        name: str,
+        base_url: str,
+        budget: Budget,
+        complaint: Complaint,
+        *,
+        key: str = "",
+        headers: Mapping[str, str] | None = None,
     ) -> None:
-        """`headers` may hold the key; neither they nor the query ever appear in an error."""
+        """`key` appears in no error, wherever it travels: some sources repeat it in what they complain about."""
         self.name, self.budget = name, budget
         self._base = base_url.rstrip("/")
-        self._complaint = complaint
+        self._complaint, self._key = complaint, key
         self._headers = dict(headers or {})
         self._session: aiohttp.ClientSession | None = None
 
@@ -50,8 +57,12 @@ class Web:
         try:
             return msgspec.json.decode(body, type=kind, strict=False)
         except UNREADABLE as err:
-            said = self._complaint(body)
-            raise VenueUnavailable(f"{self.name}'s answer cannot be read: {said or line(err)}") from None
+            said = self.without_key(self._complaint(body) or err)
+            raise VenueUnavailable(f"{self.name}'s answer cannot be read: {said}") from None
+
+    def without_key(self, said: object) -> str:
+        """What it said as a short line."""
+        return line(str(said).replace(self._key, "…") if self._key else said)
 
     async def _ask(self, path: str, params: Mapping[str, str | int]) -> bytes:
         # Nobody trades by this limit, so nothing of it has to be kept for exits.
@@ -77,7 +88,7 @@ class Web:
         raise self._outcome(answer, body)
 
     def _outcome(self, answer: aiohttp.ClientResponse, body: bytes) -> VenueError:
-        said = line(self._complaint(body)) or f"status {answer.status}"
+        said = self.without_key(self._complaint(body)) or f"status {answer.status}"
         if answer.status == 429:
             after = answer.headers.get("Retry-After", "")
             wait_s = float(after) if after.isascii() and after.isdigit() else SILENCE_S
