@@ -35,6 +35,8 @@ class Dataset:
         raw["data"]["venues"] = [venue]
         if self.interval:
             raw["data"]["bar_intervals"] = [self.interval]
+        leaders = raw.get("features", {}).get("leader", {})
+        raw.setdefault("features", {})["leader"] = {v: s for v, s in leaders.items() if s in self.symbols}
         accounts = [a for a in raw["trading"].get("accounts", []) if a["venue"] == VENUE]
         raw["trading"]["accounts"] = accounts or [{"id": "binance-paper", "venue": VENUE, "currency": "USDT"}]
 

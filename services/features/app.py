@@ -32,10 +32,18 @@ class App:
     def __init__(self, chassis: Chassis) -> None:
         self._chassis = chassis
         self.config = stage_config(chassis.settings)
-        self.stage = FeaturesStage(self.config)
+        try:
+            self.stage = FeaturesStage(self.config)
+        except ValueError as err:
+            raise FatalError(f"features.set {self.config.set!r}: {err}") from None
         self.runner = StageRunner(self.stage, chassis.bus, observe=observe)
         self.path = FeaturePath(
-            chassis.bus, self.runner, self.config, chassis.clocks, chassis.settings.data.warmup_bars
+            chassis.bus,
+            self.runner,
+            self.config,
+            self.stage.set.needs,
+            chassis.clocks,
+            chassis.settings.data.warmup_bars,
         )
         self.archive: Archive | None = None
         self._store: Store | None = None

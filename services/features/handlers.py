@@ -1,4 +1,4 @@
-"""What happens to each bar, and how the engines are warmed before the first one."""
+"""What happens to each bar and what a set reads beside it, and how the engines are warmed before the first one."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ from libs.common.clock import DataClocks
 from libs.common.stage_runner import StageRunner
 from libs.common.store import Store
 from libs.core.stages.features import FeaturesConfig
-from libs.core.types import SECOND, Event, Features, Nanos, interval_token, token
+from libs.core.types import SECOND, Bar, Event, Features, Nanos, interval_token
 from services.features import metrics, warmup
+from services.features.inputs import Inputs
+from services.features.outages import BUS_FAILURES
 
 log = structlog.get_logger(__name__)
 
@@ -27,10 +29,19 @@ TOGETHER = 8
 
 
 class FeaturePath:
-    """Warm-up, then live bars."""
+    """Warm-up, then live bars and what the set needs beside them."""
 
-    def __init__(self, bus: Bus, runner: StageRunner, config: FeaturesConfig, clocks: DataClocks, bars: int) -> None:
+    def __init__(
+        self,
+        bus: Bus,
+        runner: StageRunner,
+        config: FeaturesConfig,
+        needs: frozenset[str],
+        clocks: DataClocks,
+        bars: int,
+    ) -> None:
         self._bus, self._runner, self._config, self._clocks = bus, runner, config, clocks
+        self._inputs = Inputs(config, needs)
         self._bars = bars
         self._subscription: Subscription | None = None
         self.waiting: dict[tuple[str, str, int], str] = {
@@ -48,18 +59,32 @@ class FeaturePath:
         """Load all history that there is, then take live bars. Returns once bars flow."""
         since = time.time_ns() - OVERLAP
         gate = asyncio.Semaphore(TOGETHER)
-        await asyncio.gather(*(self._warm_up(key, store, gate) for key in list(self.waiting)))
-        subjects = [
-            f"md.bar.{interval_token(interval)}.{token(entry.venue)}.{token(entry.symbol)}"
-            for entry in self._config.symbols
-            for interval in entry.intervals_s
-        ]
-        self._subscription = await self._bus.subscribe(subjects, self._on_bar, since)
+        leaders = [key for key in self.waiting if self._config.flow.leader.get(key[0]) == key[1]]
+        for keys in (leaders, [key for key in self.waiting if key not in leaders]):
+            # Those that follow look their leader's bars up in its history, so that comes first.
+            await asyncio.gather(*(self._warm_up(key, store, gate) for key in keys))
+        for subject in self._inputs.standing:
+            await self._take_standing(subject)
+        self._subscription = await self._bus.subscribe(self._inputs.subjects, self._on_event, since)
 
     async def stop(self) -> None:
         """Take no more bars."""
         if self._subscription is not None:
             await self._subscription.close()
+
+    async def _take_standing(self, subject: str) -> None:
+        """Take up what was published before anybody listened and still holds."""
+        tries = 0
+        while True:
+            try:
+                last = await self._bus.last(subject)
+                break
+            except BUS_FAILURES as err:
+                log.warning("not read yet", subject=subject, reason=str(err) or type(err).__name__)
+                await asyncio.sleep(RETRY_S[min(tries, len(RETRY_S) - 1)])
+                tries += 1
+        if last is not None:
+            await self._runner.take_inline(last.event)
 
     async def _warm_up(self, key: tuple[str, str, int], store: Store | None, gate: asyncio.Semaphore) -> None:
         tries = 0
@@ -80,8 +105,9 @@ class FeaturePath:
         del self.waiting[key]
         log.info("warmed", venue=key[0], symbol=key[1], interval_s=key[2], bars=len(history.bars))
 
-    async def _on_bar(self, received: Received) -> None:
-        self._clocks.observe(received.event)
+    async def _on_event(self, received: Received) -> None:
+        if isinstance(received.event, Bar):
+            self._clocks.observe(received.event)
         taken = await self._runner.take(received)
         for output in taken.outputs:
             if isinstance(output, Features):

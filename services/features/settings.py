@@ -9,6 +9,7 @@ import msgspec
 from libs.common.settings import Settings
 from libs.common.settings.model import FeaturesSettings
 from libs.common.store import Keep
+from libs.core.features.flow import FlowConfig
 from libs.core.stages.features import FeaturesConfig, FeaturesSymbol
 from libs.core.types import interval_seconds
 
@@ -23,8 +24,14 @@ class ArchiveSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 def stage_config(settings: Settings) -> FeaturesConfig:
     """Vectors for every symbol on the intervals on which strategies run."""
+    chosen = settings.features
     return FeaturesConfig(
-        set=settings.features.set,
+        set=chosen.set,
+        entries=chosen.entries,
+        files=chosen.paths,
+        flow=FlowConfig(
+            leader=dict(chosen.leader), outside=chosen.outside, funding=dict(chosen.funding), basis=dict(chosen.basis)
+        ),
         symbols=tuple(
             FeaturesSymbol(
                 venue=venue.name,

@@ -45,6 +45,8 @@ def predict_config(settings: Settings) -> PredictConfig:
             for text in symbol.trade_intervals
         ),
         feature_set=settings.features.set,
+        feature_entries=settings.features.entries,
+        feature_files=settings.features.paths,
         agents=settings.model.agents,
         min_confidence=settings.model.min_confidence,
         max_disagreement=settings.model.max_disagreement,

@@ -68,6 +68,11 @@ CheckName = Annotated[str, AfterValidator(_check)]
 VenueName = Annotated[str, AfterValidator(_venue)]
 Fraction = Annotated[Decimal, Field(gt=0, le=1)]
 Seconds = Annotated[float, Field(gt=0)]
+FeatureSetName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,40}$")]
+Series = Annotated[str, Field(pattern=r"^[^/]+/.+$", description="source/series")]
+
+OWN_SETS: Final = ("core20", "full")
+"""Feature sets of the catalogue."""
 
 
 class SymbolSettings(_Section):
@@ -206,7 +211,17 @@ class RetentionSettings(_Section):
 class FeaturesSettings(_Section):
     """The feature set that travels, and what is archived."""
 
-    set: Literal["core20"] = "core20"
+    set: str = Field("full", description="core20 (small), full (the whole catalogue) or one of `sets`")
+    sets: dict[FeatureSetName, tuple[str, ...]] = Field(
+        default_factory=dict, description="sets of one's own: name to entries such as sma(n=50), macd:macd_line"
+    )
+    files: tuple[Path, ...] = Field((), description="Python files that declare features of one's own")
+    leader: dict[VenueName, str] = Field(
+        default_factory=dict, description="venue to the symbol whose last bar its other symbols read"
+    )
+    outside: tuple[Series, ...] = Field((), max_length=4, description="outside series read by every symbol")
+    funding: dict[str, Series] = Field(default_factory=dict, description="venue/symbol to its funding rate")
+    basis: dict[str, Series] = Field(default_factory=dict, description="venue/symbol to its basis")
     archive: bool = Field(True, description="write ticks, bars and features to the store")
     archive_batch_rows: int = Field(5000, ge=100, le=100_000)
     archive_flush_s: Seconds = 0.5
@@ -215,6 +230,29 @@ class FeaturesSettings(_Section):
     deriv_ticks_hours: float = Field(
         24, gt=0.25, description="raw Deriv ticks are kept this long (their terms), in the store and in the stream"
     )
+
+    @property
+    def entries(self) -> tuple[str, ...]:
+        """What the chosen set is made of; () when it is one of the catalogue's own."""
+        return self.sets.get(self.set, ())
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The files with features of one's own, whole paths."""
+        return tuple(str(path.absolute()) for path in self.files)
+
+    @model_validator(mode="after")
+    def _the_set_is_there(self) -> FeaturesSettings:
+        if taken := [name for name in self.sets if name in OWN_SETS]:
+            raise ValueError(f"sets: {taken[0]!r} is a set of the catalogue; choose another name")
+        if empty := [name for name, entries in self.sets.items() if not entries]:
+            raise ValueError(f"sets: {empty[0]!r} is empty")
+        known = (*OWN_SETS, *self.sets)
+        if self.set not in known:
+            raise ValueError(f"set {self.set!r} is not known; there are {', '.join(known)}")
+        if missing := [str(path) for path in self.files if not path.is_file()]:
+            raise ValueError(f"files: {missing[0]} is no file")
+        return self
 
 
 class SentimentSettings(_Section):
@@ -365,6 +403,19 @@ class Settings(_Section):
         endpoints = {venue.name: venue.endpoint for venue in self.data.venues}
         live = self.trading.mode == "live"
         return live and any(endpoints[account.venue] != "simulator" for account in self.trading.accounts)
+
+    @model_validator(mode="after")
+    def _features_come_from_symbols(self) -> Settings:
+        symbols = {venue.name: {entry.symbol for entry in venue.symbols} for venue in self.data.venues}
+        for venue, symbol in self.features.leader.items():
+            if venue in symbols and symbol not in symbols[venue]:
+                raise ValueError(f"features.leader: data.venues has no {symbol!r} at {venue!r}")
+        for section in ("funding", "basis"):
+            for key in getattr(self.features, section):
+                venue, _, symbol = key.partition("/")
+                if venue in symbols and symbol not in symbols[venue]:
+                    raise ValueError(f"features.{section}: data.venues has no {symbol!r} at {venue!r}")
+        return self
 
     @model_validator(mode="after")
     def _accounts_have_venues(self) -> Settings:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -90,12 +91,17 @@ class FeatureSet(msgspec.Struct, frozen=True, kw_only=True):
             raise KeyError(f"feature set {self.name} has no {name!r}; it has {', '.join(self.names)}") from None
 
 
-def feature_set(name: str) -> FeatureSet:
+def feature_set(name: str, entries: Sequence[str] = (), files: Sequence[str] = ()) -> FeatureSet:
     """The set of that name; loads the kernels.
 
-    Raises:
-        ValueError: there is none; the text lists those there are.
-    """
-    from libs.core.features.sets import named
+    `entries` make it, in any process the same way, where it is not one of the catalogue's own; `files` declare
+    features of one's own that it may name.
 
-    return named(name)
+    Raises:
+        ValueError: there is none, or it cannot be made; the text says what is wrong or lists those there are.
+    """
+    from libs.core.features.sets import define, load, named
+
+    for file in files:
+        load(file)
+    return define(name, entries) if entries else named(name)

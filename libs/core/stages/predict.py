@@ -81,7 +81,7 @@ class PredictStage:
     def __init__(self, config: PredictConfig) -> None:
         """Raises ValueError when the configuration names an agent, feature set, strategy or setting that is none."""
         self.config = config
-        self._features = feature_set(config.feature_set)
+        self._features = feature_set(config.feature_set, config.feature_entries, config.feature_files)
         self._hash = self._features.hash
         self._config_id = stable_id(msgspec.json.encode(config, order="sorted").decode())
         self._state = self._fresh()

@@ -34,6 +34,7 @@ class PredictConfig(msgspec.Struct, frozen=True, kw_only=True):
     """What the stage is built from; JSON of it rebuilds the same stage in a replay.
 
     Attributes:
+        feature_set, feature_entries, feature_files: see `libs.core.features.feature_set`.
         cost_bps: one round trip per venue, in basis points of the price.
         stale_after_s: a bar older than this at its venue's data clock is stale (its own interval if that is longer).
         min_health: below this feed score agents abstain.
@@ -41,6 +42,8 @@ class PredictConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     series: tuple[SeriesConfig, ...]
     feature_set: str = "core20"
+    feature_entries: tuple[str, ...] = ()
+    feature_files: tuple[str, ...] = ()
     agents: tuple[str, ...] = ("volatility", "direction", "regime")
     min_confidence: float = 0.55
     max_disagreement: float = 0.40

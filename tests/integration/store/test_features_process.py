@@ -38,7 +38,7 @@ data:
     - name: deriv
       symbols: [{symbol: R_100, trade_intervals: [1s]}]
   warmup_bars: 300
-features: {archive_batch_rows: 500, archive_flush_s: 0.1}
+features: {set: core20, archive_batch_rows: 500, archive_flush_s: 0.1}
 trading: {accounts: [{id: d, venue: deriv, currency: USD}]}
 platform: {var: VAR, log_level: debug}
 """

@@ -16,8 +16,8 @@ from libs.common.bus import MemoryBroker, MemoryBus
 from libs.common.chassis import FatalError
 from libs.common.clock import DataClocks
 from libs.common.settings import Settings
-from libs.core.features.sets import CORE20
 from libs.core.features.engine import FeatureEngine
+from libs.core.features.sets import CORE20
 from libs.core.types import (
     SECOND,
     Applied,
@@ -67,7 +67,7 @@ def settings(**features: Any) -> Settings:
                 "venues": [{"name": "deriv", "symbols": [{"symbol": "R_100", "trade_intervals": ["1s"]}]}],
                 "warmup_bars": 150,
             },
-            "features": {"archive": False} | features,
+            "features": {"archive": False, "set": "core20"} | features,
             "trading": {"accounts": [{"id": "d", "venue": "deriv", "currency": "USD"}]},
         }
     )
