@@ -165,11 +165,16 @@ class Attack:
                 self._began(self._history.flat_from(at), at, memory, "noise in a flat window,", windows=True)
 
     def interruptions(self) -> None:
-        """Bar by bar equals all at once, also across restarts from a snapshot and a hole that starts it over."""
+        """Bar by bar equals all at once, across restarts from a snapshot too; after a hole too long it starts over."""
         longest = max(value.warmup for value in self._subject.values) + STEPPED
         history = self._history.part(0, min(len(self._history), longest))
-        history = history.with_hole(int(self._rng.integers(len(history) // 2, len(history))), MAX_FILL + 7)
+        hole = int(self._rng.integers(len(history) // 4, len(history)))
+        history = history.with_hole(hole, MAX_FILL + 7)
         expected = self._subject.rows(history)
+        fresh = self._subject.rows(history.part(hole, len(history)))
+        self._same(
+            np.concatenate([expected[:hole], fresh]), expected, "remembers what was before a hole too long", history
+        )
         self._same(self._subject.steps(history, ()), expected, "another value bar by bar", history)
         restarts = sorted({int(at) for at in self._rng.integers(0, len(history), self._moments)})
         self._same(self._subject.steps(history, restarts), expected, "another value after a snapshot", history)

@@ -17,7 +17,7 @@ IN_FULL = {subject.name: subject for subject in subjects_of(FULL)}
 INTERVALS = (1, 60, 3600)
 
 # Plain Python is hundreds of times slower: there the attack only has to touch every line.
-EXAMPLES, MOMENTS, LONGEST = (1, 1, 300) if PLAIN else (3, 4, 100_000)
+EXAMPLES, MOMENTS, LONGEST = (1, 1, 300) if PLAIN else (3, 4, 6_000)
 
 
 def subject_of(kernel: str) -> FeatureSubject:

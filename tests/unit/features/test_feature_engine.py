@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,9 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from libs.core.features.sets import CORE20, Feature, FeatureSet, feature_set
-from libs.core.features.engine import Bars, FeatureEngine
+from libs.core.features.catalogue import Feature, FeatureSet, feature_set
 from libs.core.features.driver import MAX_FILL
+from libs.core.features.engine import Bars, FeatureEngine
+from libs.core.features.sets import CORE20, FULL, define, make_set
 from libs.core.types import SECOND, Bar, BarFlag, Features
 
 
@@ -164,13 +166,14 @@ def test_after_a_hole_longer_than_any_window_it_starts_over() -> None:
     running, fresh = engine(), engine()
     for b in walk(0, 100):
         running.take(b)
-    late = bar(100 + MAX_FILL + 1)
-    made = running.update(late)
-    assert made is not None
-    assert not made.warm
-    assert made.flags & BarFlag.GAP
-    fresh.take(late)
-    assert running.snapshot() == fresh.snapshot()
+    first = 100 + MAX_FILL + 1
+    for number, b in enumerate(walk(first, 80)):
+        ours, theirs = running.update(b), fresh.update(b)
+        assert ours is not None
+        assert theirs is not None
+        assert ours.values == theirs.values
+        assert ours.warm == theirs.warm == (number >= CORE20.warmup)
+        assert bool(ours.flags & BarFlag.GAP) == (number == 0)
 
 
 def test_a_flat_market_gives_the_neutral_values() -> None:
@@ -202,10 +205,49 @@ def test_a_snapshot_of_another_interval_is_refused() -> None:
         engine().restore(FeatureEngine("deriv", "R_100", 1).snapshot())
 
 
-def test_a_set_without_kernels_is_refused() -> None:
-    other = FeatureSet(name="other", features=(Feature(name="x", params="", warmup=0, unit=""),))
-    with pytest.raises(ValueError, match="no kernels"):
+def plain(name: str = "a", params: str = "1", version: int = 1, kernel: str = "sma") -> Feature:
+    return Feature(name=name, version=version, kernel=kernel, params=params, warmup=0, memory=0, unit="")
+
+
+def test_a_feature_whose_kernel_is_not_loaded_is_refused() -> None:
+    other = FeatureSet(name="other", features=(plain("x", kernel="nowhere"),))
+    with pytest.raises(ValueError, match="kernel 'nowhere', whose file is not loaded"):
         FeatureEngine("deriv", "R_100", 5, other)
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        ("smaa(n=5)", "no feature 'smaa'; there are"),
+        ("sma(m=5)", "sma has no parameter 'm'; it has n"),
+        ("sma(n=five)", "n=five is no number"),
+        ("macd:macd_lines", "macd gives macd_line, macd_signal, macd_hist, not 'macd_lines'"),
+        ("sma(n=5", "is no feature; write for example"),
+    ],
+)
+def test_an_entry_that_is_wrong_is_told_what_there_is(entry: str, said: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(said)):
+        make_set("mine", (entry,))
+
+
+def test_a_set_of_ones_own_is_known_by_its_name_and_its_name_is_not_given_twice() -> None:
+    made = define("mine_3", ("sma(n=3)", "macd:macd_hist"))
+    assert made.names == ("sma_3", "macd_hist")
+    assert feature_set("mine_3") == made == define("mine_3", made.entries)
+    with pytest.raises(ValueError, match="taken"):
+        define("mine_3", ("sma(n=4)",))
+    with pytest.raises(ValueError, match="twice"):
+        make_set("other", ("sma(n=3)", "sma(n=3)"))
+    with pytest.raises(ValueError, match="empty"):
+        make_set("other", ())
+
+
+def test_a_subset_gives_the_same_values_as_the_whole() -> None:
+    chosen = make_set("chosen", ("macd:macd_hist", "rsi(n=14)", "sma(n=50)"))
+    bars = Bars.of(walk(0, 400))
+    ours = FeatureEngine("deriv", "R_100", 5, chosen).batch(bars).values
+    whole = FeatureEngine("deriv", "R_100", 5, FULL).batch(bars).values
+    np.testing.assert_array_equal(ours, whole[:, [FULL.index(name) for name in chosen.names]])
 
 
 def test_asking_for_what_is_not_there_names_what_is() -> None:
@@ -216,18 +258,12 @@ def test_asking_for_what_is_not_there_names_what_is() -> None:
 
 
 def test_the_hash_changes_with_name_version_and_parameters() -> None:
-    base = Feature(name="a", params="1", warmup=0, unit="")
-    others = [
-        Feature(name="b", params="1", warmup=0, unit=""),
-        Feature(name="a", params="2", warmup=0, unit=""),
-        Feature(name="a", version=2, params="1", warmup=0, unit=""),
-    ]
-    hashes = {FeatureSet(name="s", features=(f,)).hash for f in [base, *others]}
-    assert len(hashes) == 4
+    variants = [plain(), plain(name="b"), plain(params="2"), plain(version=2)]
+    assert len({FeatureSet(name="s", features=(each,)).hash for each in variants}) == 4
 
 
-def test_names_and_sets_can_be_read_without_numba() -> None:
-    code = "import sys; from libs.core.features.sets import CORE20; assert 'numba' not in sys.modules, 'numba is loaded'"
+def test_what_a_feature_is_can_be_read_without_numba() -> None:
+    code = "import sys, libs.core.features.catalogue; assert 'numba' not in sys.modules, 'numba is loaded'"
     root = Path(__file__).parents[3]
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
