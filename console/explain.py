@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 import sys
 from collections import defaultdict
 from collections.abc import Iterable
@@ -17,7 +18,6 @@ from console.context import DEMO, CommandError, base_var, running_bus, running_v
 from console.dashboard import make_console
 from console.recorder import SESSIONS, collect, latest_session
 from console.views import utc
-from libs.core.features.catalogue import SETS
 from libs.core.types import (
     Bar,
     Event,
@@ -238,10 +238,12 @@ def _market_branch(tree: Tree, passport: Passport) -> None:
 def _forecast_branch(tree: Tree, passport: Passport) -> None:
     if passport.features is not None:
         features = passport.features
+        from libs.core.features.sets import SETS
+
         names = next((s.names for s in SETS.values() if s.hash == features.set_hash), ())
         branch = tree.add(f"[bold]features[/bold] {features.id[:12]}, set {features.set_hash[:8]}")
         for name, value in zip(names, features.unpack(), strict=False):
-            branch.add(f"{name} {value:.6g}")
+            branch.add(f"{name} {value:.6g}" if math.isfinite(value) else f"{name} not known")
     branch = tree.add("[bold]votes[/bold]")
     for forecast in passport.forecasts:
         said = f"abstains: {forecast.abstention.value} {forecast.detail}" if forecast.abstention else _said(forecast)
