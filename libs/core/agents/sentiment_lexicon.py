@@ -12,7 +12,6 @@ import numpy as np
 from libs.core.agents import sentiment_words as words
 from libs.core.agents.base import Floats
 from libs.core.agents.sentiment_model import Opinion, opinion
-from libs.core.types import stable_id
 
 _URL: Final = re.compile(r"https?://\S+|www\.\S+")
 _TOKEN: Final = re.compile(
@@ -21,6 +20,7 @@ _TOKEN: Final = re.compile(
     r"|(?P<word>[a-z](?:[a-z&'’\-]*[a-z])?)"
     r"|(?P<mark>[;:,.?!()|/]|\s-+\s)"
 )
+_VERSUS: Final = re.compile(r"\bvs\.(?!\w)")
 _JOINED: Final = re.compile(r"(\d)(?=(?:k|m|mn|mln|million|b|bn|bln|billion|t|tn|crore|cr)\b)")
 _COMPARE: Final = words.listed("vs versus against compared")
 _STOPS: Final = frozenset(";:.?!|")
@@ -60,7 +60,8 @@ class _Text:
     """Tokens of a headline with what each of them is."""
 
     def __init__(self, text: str) -> None:
-        lowered = _JOINED.sub(r"\1 ", _URL.sub(" ", text[:MOST_CHARACTERS].lower()).replace("’", "'"))
+        lowered = _URL.sub(" ", text[:MOST_CHARACTERS].lower()).replace("’", "'")
+        lowered = _JOINED.sub(r"\1 ", _VERSUS.sub("vs", lowered))
         self.tokens: list[str] = []
         self.numbers: dict[int, float] = {}
         for match in _TOKEN.finditer(lowered):
@@ -245,6 +246,7 @@ def _year(line: _Text, i: int) -> bool:
     return plain and (1900 <= value <= 2100 or (value <= 31 and _dated(line, i)))
 
 
+_TURNS: Final = words.listed("swing swings swung swinging turn turns turned return returns returned slips slipped")
 _MONTHS: Final = words.listed(
     "january february march april may june july august september october november december jan feb mar apr jun jul "
     "aug sep sept oct nov dec"
@@ -263,7 +265,7 @@ def _swings(line: _Text, weight: list[float], sums: dict[str, float]) -> None:
     if not profits or not losses:
         for i in profits + losses:
             back = tokens[max(0, i - 5) : i]
-            if any(token in ("swings", "swung", "swing", "turned", "turns", "slipped", "slips") for token in back):
+            if _TURNS.intersection(back) and {"to", "into"}.intersection(back):
                 sums["swing"] += weight[i] * (1 if i in profits else -1)
         return
     now, then = profits[0], losses[0]
@@ -275,6 +277,8 @@ def _swings(line: _Text, weight: list[float], sums: dict[str, float]) -> None:
         sums["swing"] += 1.0 if good else -1.0
 
 
+VERSION: Final = 1
+"""+1 whenever the same words would be read another way."""
 _SUMS: Final = ("moves", "good", "bad", "compared", "rated", "swing")
 _WEIGHTS: Final = np.array([1.0, 0.5, 0.7, 1.2, 1.0, 1.5])
 _MOST: Final = 2.0
@@ -300,7 +304,7 @@ class LexiconModel:
     Log odds of up over neutral: STEEPNESS x (weighted sum of the reading - BOUNDARY), of down the mirror image.
     """
 
-    model_id = "lexicon.1:" + stable_id(*sorted(words.UP), "/", *sorted(words.DOWN), "/", *sorted(words.LEXICON))[:8]
+    model_id = f"lexicon.{VERSION}:{words.identity()[:8]}"
 
     def score(self, text: str) -> Opinion:
         """What it thinks of a headline."""

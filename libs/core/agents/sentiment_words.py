@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from libs.core.types import stable_id
+
 _VOWELS: Final = frozenset("aeiou")
 
 
@@ -154,3 +156,10 @@ LEXICON: Final[dict[str, float]] = {
     **dict.fromkeys(GOOD, 1.0),
 }
 """Words that are good (above zero) or bad news by themselves, and how surely."""
+
+
+def identity() -> str:
+    """A hash of every list: what was fitted on a reading holds for these words alone."""
+    lists = (UP, DOWN, LOOSE, LOSSES, GAINS, PEOPLE_CUT, NEGATIONS, DOUBTS, BACKGROUND)
+    tables = (LEXICON.items(), RATINGS.items(), SCALES.items())
+    return stable_id(*("/".join(sorted(words)) for words in lists), *(sorted(table) for table in tables))

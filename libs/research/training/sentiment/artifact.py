@@ -13,6 +13,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from libs.core.agents.sentiment_lexicon import LexiconModel
 from libs.core.agents.sentiment_stack import StackModel
 from libs.research.training.sentiment.embedder import GRAPH, TOKENIZER, Embedder
 
@@ -106,6 +107,8 @@ def load_stack(folder: Path, *, embeddings: bool) -> StackModel:
         ImportError: onnxruntime or tokenizers is not installed.
     """
     manifest = read_manifest(folder)
+    if manifest.get("lexicon") != LexiconModel.model_id:
+        raise ArtifactProblem(f"{folder}: was fitted on other word lists than this version has; train it anew")
     name = FULL if embeddings else PLAIN
     if name not in manifest["files"]:
         raise ArtifactProblem(f"{folder}: was trained without sentence embeddings")
