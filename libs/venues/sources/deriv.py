@@ -67,7 +67,8 @@ class DerivSource:
         start = -(-ask.start // SECOND)
         end = int(after) if after else ask.end // SECOND - interval_s  # the opening of the newest that is closed
         while end >= start:
-            request = self._client.codec.candle_page(ask.symbol, interval_s, start, end, PAGE)
+            # A candle is made of ticks up to the end that is asked for: the newest needs all of its length.
+            request = self._client.codec.candle_page(ask.symbol, interval_s, start, end + interval_s - 1, PAGE)
             answer = await self._client.call(request)
             rows = [
                 (c.epoch * SECOND, c.open, c.high, c.low, c.close, 0.0, 0.0, 0)

@@ -60,7 +60,7 @@ def make_source(
     """
     given = dict(urls or {})
     kind = name.partition(":")[0]
-    module = _module(kind)
+    module = _module(name)
     make: Any = getattr(module, CLASSES[kind])
     if kind == "ccxt":
         exchange = name.removeprefix(CCXT)
