@@ -133,16 +133,15 @@ def _write(given: Given, features: FeatureSet, columns: dict[str, Any], out: Pat
         part.unlink(missing_ok=True)
 
 
-def run_plot(given: Given, names: Sequence[str], count: int, out: Path | None) -> None:
+def run_plot(given: Given, names: Sequence[str], of: str, count: int, out: Path | None) -> None:
     """Candles with chosen features: a PNG and an interactive page."""
-    from libs.core.features.catalogue import feature_set
     from libs.research.charts import Chart, Line, write_html, write_png
 
-    full = feature_set("full")
-    wanted = list(names or SHOWN)
-    if unknown := [name for name in wanted if name not in full.names]:
-        raise CommandError(f"no feature {unknown[0]!r}; `conclave features list` shows what there is")
-    chosen = FeatureSet(name="plot", features=tuple(full.features[full.index(name)] for name in wanted))
+    known = set_of(of)
+    wanted = list(names or [name for name in SHOWN if name in known.names] or known.names[:6])
+    if unknown := [name for name in wanted if name not in known.names]:
+        raise CommandError(f"no feature {unknown[0]!r}; `conclave features list --set {of}` shows what there is")
+    chosen = FeatureSet(name="plot", features=tuple(known.features[known.index(name)] for name in wanted))
     console = make_console()
     values, _ = computed(given, chosen, console)
     first = max(0, len(given.bars) - count)

@@ -40,6 +40,7 @@ def plot(
     symbol: Annotated[str | None, typer.Argument(help="A symbol in the store of the running or last stack.")] = None,
     data: Annotated[str | None, typer.Option(help="A table of bars instead.")] = None,
     chosen: Annotated[str, typer.Option("--features", help="Names, separated by commas.")] = "",
+    name: Set = "full",
     bars: Annotated[int, typer.Option(min=2, help="How many of the newest bars.")] = 300,
     venue: Annotated[str, typer.Option(help="Where the store has the symbol of several venues.")] = "",
     interval: Annotated[str, typer.Option(help="Where the store has several: 1s, 5s, 1m, 1h.")] = "",
@@ -52,7 +53,7 @@ def plot(
     from console.features import read_given, run_plot
 
     names = [part.strip() for part in chosen.split(",") if part.strip()]
-    run_now(lambda: run_plot(read_given(symbol, data, venue, interval, bars), names, bars, out))
+    run_now(lambda: run_plot(read_given(symbol, data, venue, interval, bars), names, name, bars, out))
 
 
 def leakcheck(

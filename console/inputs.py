@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from console.context import CommandError
+from console.context import CommandError, settings_or_fail
+from libs.common.settings.model import OWN_SETS
 from libs.core.features.catalogue import FeatureSet
 from libs.core.types import Bar
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from libs.core.features.engine import Bars
     from libs.research.leak.series import History
 
-_PAIR = re.compile(r"[A-Z0-9]{5,12}")
+_PAIR = re.compile(r"[A-Z][A-Z0-9]{1,11}")
 _INTERVAL = re.compile(r"\d+(?:s|m|h|d|w)")
 SEED = 1
 
@@ -54,7 +55,7 @@ def read_bars(data: str) -> Given:
 def symbol_of(path: Path) -> str:
     """The part of a file's name that looks like a symbol: BTCUSDT of binance_BTCUSDT_1h.parquet."""
     parts = path.name.split(".")[0].replace("-", "_").split("_")
-    pairs = [part for part in parts if _PAIR.fullmatch(part) and not part.isdigit()]
+    pairs = [part for part in parts if _PAIR.fullmatch(part)]
     named = [part for part in parts if part and not _INTERVAL.fullmatch(part)]
     return (pairs or named or [path.stem])[0].upper()
 
@@ -68,7 +69,7 @@ def read_history(data: str) -> History:
 
 
 def set_of(name: str) -> FeatureSet:
-    """A set of features by name.
+    """A set of features by name: one of the catalogue's, or one of the configuration.
 
     Raises:
         CommandError: there is none; the text lists those there are.
@@ -76,7 +77,12 @@ def set_of(name: str) -> FeatureSet:
     from libs.core.features.catalogue import feature_set
 
     try:
-        return feature_set(name)
+        if name in OWN_SETS:
+            return feature_set(name)
+        chosen = settings_or_fail().features
+        if name not in chosen.sets:
+            raise CommandError(f"no feature set {name!r}; there are {', '.join((*OWN_SETS, *chosen.sets))}")
+        return feature_set(name, chosen.sets[name], chosen.paths)
     except ValueError as err:
         raise CommandError(str(err)) from None
 
