@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Final
 
 from libs.core.bars.forming import Forming, size_scale
-from libs.core.bars.sessions import HALF_HOUR_S, SessionCalendar, bar_span, calendar_named, opens_between
+from libs.core.bars.sessions import HALF_HOUR_S, SessionCalendar, bar_span, calendar_named, open_until, opens_between
 from libs.core.types import DAY_S, MILLISECOND, SECOND, Bar, BarFlag, Nanos, Trade, is_bar_length
 
 NOTHING: Final[tuple[Bar, ...]] = ()
@@ -111,7 +111,7 @@ class BarBuilder:
         for bar in reversed(run):
             self._slot.close = bar.close
             self._begin(bar.open_time)
-            self._rise(bar, 0, [])
+            self._rise(bar, None, 0, [])
         self._begin(from_time)
 
     def update(self, trade: Trade, recv_ns: Nanos = 0, flags: int = 0) -> Sequence[Bar]:
@@ -199,11 +199,24 @@ class BarBuilder:
             return NOTHING
         closed: list[Bar] = []
         self._close_slot(flags, recv_ns, closed)
-        if (target - self._open) // self.base > self._max_empty:
-            self._jump(target, flags, recv_ns, closed)
         while self._open < target:
-            self._close_slot(flags, recv_ns, closed)
+            if target - self._open <= self._max_empty * self.base:
+                self._close_slot(flags, recv_ns, closed)
+            else:
+                self._shorten(target, flags, recv_ns, closed)
         return closed
+
+    def _shorten(self, target: Nanos, flags: int, recv_ns: Nanos, closed: list[Bar]) -> None:
+        """Take one step through a silence too long to write out: closed hours in one, a short rest of open ones bar by
+        bar, anything longer in a jump."""
+        closing = open_until(self._calendar, self._open, target)
+        if closing <= self._open:
+            opening = self._calendar.next_open(self._open)
+            self._begin(max(self._end, min(target, opening - opening % self.base)))
+        elif closing < target and closing - self._open <= self._max_empty * self.base:
+            self._close_slot(flags, recv_ns, closed)
+        else:
+            self._jump(target, flags, recv_ns, closed)
 
     def _close_slot(self, flags: int, recv_ns: Nanos, closed: list[Bar]) -> None:
         slot = self._slot
@@ -221,14 +234,14 @@ class BarBuilder:
         bar = slot.closed(flags, recv_ns)
         if self._emits_base and self._is_complete(bar.open_time):
             closed.append(bar)
-        self._rise(bar, recv_ns, closed)
+        self._rise(bar, slot, recv_ns, closed)
         self._begin(self._end)
 
-    def _rise(self, bar: Bar, recv_ns: Nanos, closed: list[Bar]) -> None:
+    def _rise(self, bar: Bar, part: Forming | None, recv_ns: Nanos, closed: list[Bar]) -> None:
         """Hand a closed bar to the longer ones, and close those that it completes."""
         for level in self._levels:
             if level.interval >= bar.interval_s * SECOND and level.open_time <= bar.open_time < level.end:
-                level.absorb(bar)
+                level.absorb(bar, part)
                 if bar.ts_event >= level.end:
                     self._close_level(level, bar.flags & BarFlag.TIMER, recv_ns, closed)
 

@@ -108,14 +108,13 @@ def _spans(times: Times, longer_s: int, calendar: SessionCalendar) -> tuple[Time
         length = longer_s * SECOND
         starts = times - times % length
         return starts, starts + length
-    if not len(times):
-        return times, times
-    sessions = sessions_between(calendar, int(times[0]), int(times[-1]) + 1)
-    table = np.array(sessions, np.int64).reshape(-1, 2)
+    sessions = sessions_between(calendar, int(times[0]), int(times[-1]) + 1) if len(times) else []
+    if not sessions:
+        return np.full_like(times, -1), np.full_like(times, -1)
+    table = np.array(sessions, np.int64)
     at = np.searchsorted(table[:, 0], times, side="right") - 1
-    inside = (at >= 0) & (times < table[np.maximum(at, 0), 1]) if len(table) else at >= 0
+    inside = (at >= 0) & (times < table[np.maximum(at, 0), 1])
     if longer_s == WEEK_S:
-        weeks = [bar_span(calendar, WEEK_S, start) or (start, end) for start, end in sessions]
-        table = np.array(weeks, np.int64).reshape(-1, 2)
-    spans = np.where(inside[:, None], table[np.maximum(at, 0)] if len(table) else -1, -1)
+        table = np.array([bar_span(calendar, WEEK_S, start) for start, _ in sessions], np.int64)
+    spans = np.where(inside[:, None], table[np.maximum(at, 0)], -1)
     return spans[:, 0], spans[:, 1]

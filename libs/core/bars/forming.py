@@ -26,9 +26,17 @@ def size_scale(step: Decimal = Decimal(0)) -> int:
     return int(10 ** min(MOST_DIGITS, max(SIZE_DIGITS, -exponent if isinstance(exponent, int) else 0)))
 
 
+COUNTABLE: Final = 2.0**52
+"""Up to so many steps a float holds every whole number, and its half."""
+
+
 def steps_of(size: float, scale: int) -> int:
     """`size` in whole steps of 1 / `scale`, rounded to the nearest."""
-    return int(min(size, LARGEST_SIZE) * scale + 0.5)
+    steps = size * scale
+    if steps < COUNTABLE:
+        return int(steps + 0.5)
+    whole = int(min(size, LARGEST_SIZE))
+    return whole * scale + int((min(size, LARGEST_SIZE) - whole) * scale + 0.5)
 
 
 class Forming:
@@ -87,7 +95,8 @@ class Forming:
         elif price < self.low:
             self.low = price
         self.close = price
-        steps = int(trade.size * self.scale + 0.5)
+        counted = trade.size * self.scale
+        steps = int(counted + 0.5) if counted < COUNTABLE else steps_of(trade.size, self.scale)
         self.steps += steps
         if trade.side > 0:
             self.buy_steps += steps
@@ -95,16 +104,19 @@ class Forming:
         if trade.seq > self.last_seq:
             self.last_seq = trade.seq
 
-    def absorb(self, bar: Bar) -> None:
-        """Take a closed bar of a shorter interval; a flat one in which nothing traded moves nothing."""
+    def absorb(self, bar: Bar, part: Forming | None = None) -> None:
+        """Take a closed bar of a shorter interval; a flat one in which nothing traded moves nothing.
+
+        `part` is what it was made of, counted in the same steps: a float may hold fewer digits than a sum has.
+        """
         if not self.moved:
             self.open, self.high, self.low = bar.open, bar.high, bar.low
         elif bar.trades or bar.volume:
             self.high = max(self.high, bar.high)
             self.low = min(self.low, bar.low)
         self.close = bar.close
-        self.steps += steps_of(bar.volume, self.scale)
-        self.buy_steps += steps_of(bar.buy_volume, self.scale)
+        self.steps += part.steps if part else steps_of(bar.volume, self.scale)
+        self.buy_steps += part.buy_steps if part else steps_of(bar.buy_volume, self.scale)
         self.trades += bar.trades
         self.last_seq = max(self.last_seq, bar.last_seq)
         self.flags |= bar.flags & INHERITED

@@ -203,6 +203,13 @@ def opens_between(calendar: SessionCalendar, start: Nanos, end: Nanos) -> bool:
     return start < end and (calendar.is_open(start) or calendar.next_open(start) < end)
 
 
+def open_until(calendar: SessionCalendar, ts: Nanos, limit: Nanos) -> Nanos:
+    """When the market that is open at `ts` closes, at most `limit`; `ts` itself when it is closed then."""
+    while ts < limit and (span := calendar.session_of(ts)) is not None:
+        ts = span[1]
+    return min(ts, limit)
+
+
 def sessions_between(calendar: SessionCalendar, start: Nanos, end: Nanos) -> list[Span]:
     """Every session that shares a moment with [start, end), oldest first."""
     found: list[Span] = []

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Final
 
-from libs.core.bars.forming import size_scale
+from libs.core.bars.forming import size_scale, steps_of
 from libs.core.types import BarFlag, Nanos, TickBar, Trade, stable_id
 
 NOTHING: Final[tuple[TickBar, ...]] = ()
@@ -60,6 +60,7 @@ class TickBars:
                 if self._count:
                     self._end(BarFlag.GAP, recv_ns, ended)
                 self._begin(seq // self.ticks, whole=self._last_seq != 0 or seq % self.ticks == 0)
+                hole = seq % self.ticks != 0
             if hole:
                 self._flags |= BarFlag.GAP
         self._last_seq = seq
@@ -91,7 +92,7 @@ class TickBars:
         elif price < self._low:
             self._low = price
         self._close, self._stamp = price, max(self._stamp, trade.ts_event)
-        steps = int(trade.size * self._scale + 0.5)
+        steps = steps_of(trade.size, self._scale)
         self._steps += steps
         if trade.side > 0:
             self._buy_steps += steps

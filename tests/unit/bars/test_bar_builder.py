@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 
-from libs.core.bars import BarBuilder
-from libs.core.types import MILLISECOND, SECOND, Bar, BarFlag, Trade, stable_id
+from libs.core.bars import BarBuilder, TickBars
+from libs.core.bars.sessions import calendar_named
+from libs.core.types import DAY_S, MILLISECOND, SECOND, WEEK_S, Bar, BarFlag, TickBar, Trade, stable_id
 
 T0 = 1_700_000_000 * SECOND  # a multiple of 5 s, not of a minute
 
@@ -164,3 +167,176 @@ def test_intervals_that_do_not_nest_share_a_hidden_base() -> None:
     assert {b.interval_s for b in bars} == {2, 3}
     first = next(b for b in bars if b.interval_s == 3)
     assert first.trades == 3
+
+
+def test_sizes_are_counted_and_not_added_as_floats() -> None:
+    builder = complete()
+    for n in range(10):
+        builder.update(at(0.05 * n, 10, 0.1, 1 if n % 2 else -1, n + 1))
+    (bar,) = builder.update(at(1.0, 11, 1, 1, 11))
+    assert (bar.volume, bar.buy_volume) == (1.0, 0.5)
+    assert sum([0.1] * 10) != 1.0
+
+
+def test_an_instrument_of_finer_steps_loses_none_of_them() -> None:
+    builder = complete((1, 5))
+    builder.update(at(0.1, 10, 1.0, 1, 1))
+    builder.count_in(Decimal("1e-11"))
+    builder.update(at(0.2, 10, 0.00000000003, 1, 2))
+    (bar,) = builder.update(at(1.0, 11, 1, 1, 3))
+    assert bar.volume == 1.00000000003
+    builder.count_in(Decimal("0.01"))  # coarser steps of orders change nothing
+    builder.update(at(1.1, 10, 0.00000000004, 1, 4))
+    *_, bar, five = builder.update(at(5.0, 11, 1, 1, 5))
+    assert five.volume == 2.00000000007
+
+
+def test_a_print_from_history_marks_its_bars_as_filled() -> None:
+    builder = complete((1, 5))
+    builder.update(at(0.5, 10, seq=1))
+    builder.update(at(1.5, 10, seq=2), flags=int(BarFlag.FILLED))
+    bars = [bar for s in (2.5, 5.5) for bar in builder.update(at(s, 10, seq=int(s * 10)))]
+    flags = {(b.interval_s, (b.open_time - T0) // SECOND): b.flags for b in bars}
+    assert flags[1, 1] == flags[5, 0] == BarFlag.FILLED
+    assert flags[1, 2] == 0
+
+
+NIGHT = 1_700_172_000 * SECOND  # Thursday 2023-11-16 17:00 in New York: a day of forex begins
+FRIDAY = NIGHT + 24 * 3600 * SECOND  # and the week ends
+SUNDAY = FRIDAY + 48 * 3600 * SECOND
+
+
+def late(start: int, seconds: float, price: float, seq: int) -> Trade:
+    return Trade(start + int(seconds * 1000) * MILLISECOND, price, 1.0, 1, seq)
+
+
+def test_a_day_of_forex_is_its_session_and_a_weekend_is_no_gap() -> None:
+    builder = BarBuilder("deriv", "frxEURUSD", (60, 3600, DAY_S, WEEK_S), calendar=calendar_named("forex"))
+    builder.seed([], NIGHT)
+    seq, bars = 0, []
+    for minute in range(0, 24 * 60, 5):
+        seq += 1
+        bars += builder.update(late(NIGHT, minute * 60 + 1, 100 + minute % 7, seq))
+    bars += builder.update(late(SUNDAY, 1, 99, seq + 1))
+    days = [bar for bar in bars if bar.interval_s == DAY_S]
+    assert [(b.open_time, b.ts_event, b.trades, b.flags) for b in days] == [(NIGHT, FRIDAY, seq, 0)]
+    assert not [bar for bar in bars if bar.flags & BarFlag.GAP]
+    assert not [bar for bar in bars if FRIDAY <= bar.open_time < SUNDAY]
+    assert not [bar for bar in bars if bar.interval_s == WEEK_S]  # its beginning was not seen
+    after = [b for s in (61, 3_601) for b in builder.update(late(SUNDAY, s, 98, seq + 1 + s))]
+    assert {(b.interval_s, b.open_time): b.flags & BarFlag.GAP for b in after}[60, SUNDAY] == 0
+
+
+def test_a_silence_in_the_session_is_a_gap_of_the_day() -> None:
+    builder = BarBuilder("deriv", "frxEURUSD", (60, DAY_S), calendar=calendar_named("forex"), max_empty=10)
+    builder.seed([], NIGHT)
+    builder.update(late(NIGHT, 1, 100, 1))
+    builder.update(late(NIGHT, 3_601, 101, 2))
+    bars = builder.update(late(SUNDAY, 1, 99, 3))
+    (day,) = [bar for bar in bars if bar.interval_s == DAY_S]
+    assert day.flags & BarFlag.GAP
+
+
+def test_a_session_closes_with_the_clock_and_nothing_is_built_while_the_market_is_closed() -> None:
+    builder = BarBuilder("alpaca", "AAPL", (60, DAY_S), calendar=calendar_named("us_stocks"))
+    opening = 1_700_231_400 * SECOND  # Friday 2023-11-17 09:30 in New York
+    close = opening + 23_400 * SECOND
+    builder.seed([], opening - 1800 * SECOND)
+    builder.update(late(opening, -1700, 99.0, 1))  # before the session: in no day
+    bars = []
+    for minute in range(390):
+        bars += builder.update(late(opening, minute * 60 + 2, 100 + minute / 100, minute + 2))
+    bars += builder.close_due(close + 300 * MILLISECOND)
+    (day,) = [bar for bar in bars if bar.interval_s == DAY_S]
+    assert (day.open_time, day.ts_event, day.open, day.trades) == (opening, close, 100.0, 390)
+    assert day.flags == BarFlag.TIMER
+    assert not [bar for n in range(1, 900) for bar in builder.close_due(close + n * 60 * SECOND)]
+
+
+def test_weeks_begin_on_monday_where_nothing_closes() -> None:
+    monday = T0 - T0 % (86_400 * SECOND) - 86_400 * SECOND  # 2023-11-13; T0 lies on a Tuesday
+    builder = BarBuilder("binance", "BTCUSDT", (3600, WEEK_S))
+    builder.seed([], monday)
+    bars = [
+        bar
+        for hour in range(0, 24 * 7 + 1, 2)
+        for bar in builder.update(Trade(monday + hour * 3600 * SECOND, 100.0 + hour, 0.1, 1, hour + 1))
+    ]
+    (week,) = [bar for bar in bars if bar.interval_s == WEEK_S]
+    assert (week.open_time, week.ts_event) == (monday, monday + 7 * 86_400 * SECOND)
+    assert (week.open, week.close, week.trades, week.volume) == (100.0, 266.0, 84, 8.4)
+
+
+def test_half_hours_of_history_and_then_short_bars_complete_the_longest() -> None:
+    day = T0 - T0 % (86_400 * SECOND)
+    halves = [history(day, 1800 * n, 1800, 10 + n) for n in range(44)]  # until 22:00
+    seconds = [history(day, 22 * 3600 + n, 1, 60 + n) for n in range(800)]  # until 22:13:20 = T0
+    builder = BarBuilder("v", "S", (1, 60, 3600, DAY_S))
+    builder.seed([*halves, *seconds], T0)
+    assert builder.begins(T0) == day
+    bars = [b for n in range(2 * 3600) for b in builder.update(Trade(T0 + n * SECOND, 50.0, 1.0, 1, n + 1))]
+    made = {(b.interval_s, b.open_time): b for b in bars if b.interval_s >= 60}
+    assert made[60, T0 - 20 * SECOND].trades == 20 + 40
+    assert made[3600, day + 22 * 3600 * SECOND].trades == 800 + 2800
+    whole = made[DAY_S, day]
+    assert (whole.open, whole.low, whole.high) == (10, 9, 860)
+    assert whole.trades == 44 + 800 + (86_400 - 22 * 3600 - 800)
+
+
+def history(day: int, second: int, length_s: int, close: float) -> Bar:
+    return Bar(
+        id="h", ts_event=day + (second + length_s) * SECOND, venue="v", symbol="S", interval_s=length_s,
+        open_time=day + second * SECOND,
+        open=close, high=close + 1, low=close - 1, close=close, volume=1.0, trades=1,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("interval", [7, 86_399, 2 * 86_400, 2 * WEEK_S])
+def test_a_length_that_divides_no_day_is_refused(interval: int) -> None:
+    with pytest.raises(ValueError, match="divide a day, or 1w"):
+        BarBuilder("v", "S", (interval,))
+
+
+def tick(seq: int, price: float, size: float = 1.0) -> Trade:
+    return Trade(T0 + seq * MILLISECOND, price, size, 1, seq)
+
+
+def prints(series: TickBars, *trades: Trade) -> list[TickBar]:
+    return [bar for trade in trades for bar in series.update(trade, 9)]
+
+
+def test_bars_of_prints_are_anchored_to_the_venues_numbers() -> None:
+    series = TickBars("binance", "BTCUSDT", 3, anchored=True)
+    bars = prints(series, *(tick(n, 100 + n, 0.1) for n in range(4, 13)))
+    assert [(b.first_seq, b.last_seq, b.trades, b.flags) for b in bars] == [(6, 8, 3, 0), (9, 11, 3, 0)]
+    assert (bars[0].open, bars[0].high, bars[0].close, bars[0].volume) == (106, 108, 108, 0.3)
+    assert (bars[0].open_time, bars[0].ts_event, bars[0].ts_recv) == (T0 + 6 * MILLISECOND, T0 + 8 * MILLISECOND, 9)
+    later = prints(TickBars("binance", "BTCUSDT", 3, anchored=True), *(tick(n, 100 + n, 0.1) for n in range(8, 13)))
+    assert later == bars[1:]
+
+
+def test_lost_prints_leave_a_gap_and_move_no_later_bar() -> None:
+    series = TickBars("binance", "BTCUSDT", 3, anchored=True)
+    bars = prints(series, *(tick(n, 100) for n in (3, 4, 8, 8, 7, 9, 10, 11)))
+    assert [(b.first_seq, b.trades, b.flags) for b in bars] == [(3, 2, BarFlag.GAP), (8, 1, BarFlag.GAP), (9, 3, 0)]
+
+
+def test_prints_without_numbers_of_their_own_are_counted() -> None:
+    series = TickBars("deriv", "R_100", 3, anchored=False)
+    trades = [Trade(T0 + n * SECOND, 100 + n, 0.0, 0, T0 // SECOND + 2 * n) for n in range(7)]
+    first = prints(series, *trades[:4])
+    series.lost()
+    second = prints(series, *trades[4:])
+    assert [(b.open, b.close, b.trades, b.flags) for b in first + second] == [
+        (100, 102, 3, 0),
+        (103, 105, 3, BarFlag.GAP),
+    ]
+    assert first[0].id != second[0].id
+
+
+def test_what_a_bar_of_prints_lacks_after_a_restart_is_known() -> None:
+    series = TickBars("binance", "BTCUSDT", 100, anchored=True)
+    assert [series.wanted_after(seq) for seq in (0, 250, 299, 300)] == [0, 199, 299, 299]
+    assert TickBars("deriv", "R_100", 100, anchored=False).wanted_after(250) == 250
+    with pytest.raises(ValueError):
+        TickBars("v", "S", 1, anchored=True)
