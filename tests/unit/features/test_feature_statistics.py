@@ -145,14 +145,20 @@ def test_the_har_forecast_knows_a_market_that_is_always_alike() -> None:
     np.testing.assert_allclose(found[31 * 4 + 59 :], 0.02, rtol=1e-9)
 
 
-def test_the_har_forecast_follows_volatility_that_comes_in_waves() -> None:
+def test_the_har_forecast_is_nearer_than_the_last_variance_where_volatility_has_a_long_memory() -> None:
+    """ln volatility is the sum of a fast, a slow and a very slow wandering, which is what Corsi made the model for."""
     rng = np.random.default_rng(9)
-    level = 1e-3 * np.exp(1.5 * np.sin(np.arange(4_000) / 60))
-    returns = rng.normal(0, level)
+    level = np.full(6_000, np.log(1e-3))
+    for life, size in ((12, 0.3), (80, 0.4), (400, 0.5)):
+        state, decay = 0.0, np.exp(-1.0 / life)
+        for t, shock in enumerate(rng.standard_normal(len(level))):
+            state = decay * state + size * np.sqrt(1.0 - decay**2) * shock
+            level[t] += state
+    returns = rng.normal(0, np.exp(level))
     found = values("har(n=12,rows=600)", bars(returns))["har_vol_12"]
     squares = np.concatenate([[0.0], np.cumsum(returns**2)])
-    due = np.arange(1_000, 3_980)
-    to_come = np.log(np.sqrt(squares[due + 12] - squares[due]))
-    past = np.log(np.sqrt(squares[due] - squares[due - 12]))
-    error, naive = np.std(np.log(found[due]) - to_come), np.std(past - to_come)
-    assert error < 0.9 * naive
+    due = np.arange(1_000, 5_980)
+    to_come = np.log(squares[due + 12] - squares[due]) / 2
+    past = np.log(squares[due] - squares[due - 12]) / 2
+    assert np.std(np.log(found[due]) - to_come) < 0.85 * np.std(past - to_come)
+    assert np.mean(found[due] ** 2) == pytest.approx(np.mean(np.exp(2 * to_come)), rel=0.2)

@@ -9,7 +9,7 @@ from numba import njit
 
 from libs.core.features.inputs import RET
 from libs.core.features.kit import Output, feature
-from libs.core.features.parts import FIRST, INTERVAL, MOST_BARS, NAN, NUMBER, ROWS, SPENT, WIDTH, Pointer, refit_bars
+from libs.core.features.parts import FIRST, NAN, NUMBER, ROWS, SPENT, WIDTH, Pointer
 
 WEEK: Final = 7
 MONTH: Final = 30
@@ -32,8 +32,11 @@ QUIET: Final = 1e-4
 STILL: Final = 1e-24
 """And as at least this, where a month did not move."""
 
-COLLINEAR: Final = 1e-9
-"""A regressor of which the ones before it leave a smaller share gets no slope."""
+PRIOR: Final = (0.4, 0.3, 0.2)
+"""Slopes that the fit is shrunk to: a few hundred overlapping pairs tell too little to stand alone."""
+
+EVERY: Final = 60
+"""Bars between two fits."""
 
 
 @njit(cache=False)
@@ -56,22 +59,8 @@ def log_variances(s: Pointer, place: int) -> None:
 
 @njit(cache=False)
 def solve(s: Pointer) -> None:
-    """s[MOMENTS...] becomes the slopes for them: s[PRODUCTS...] has been factored by `factor`."""
+    """s[MOMENTS...] becomes the solution of s[PRODUCTS...] times it, by Cholesky; 0 for regressors that never move."""
     a, b = PRODUCTS, MOMENTS
-    for k in range(3):
-        for m in range(k):
-            s[b + k] -= s[a + 3 * k + m] * s[b + m]
-        s[b + k] /= s[a + 4 * k]
-    for k in range(2, -1, -1):
-        for m in range(k + 1, 3):
-            s[b + k] -= s[a + 3 * m + k] * s[b + m]
-        s[b + k] /= s[a + 4 * k]
-
-
-@njit(cache=False)
-def factor(s: Pointer) -> None:
-    """Cholesky factor of s[PRODUCTS...] in its place; a regressor that the others explain has an infinite diagonal."""
-    a = PRODUCTS
     for k in range(3):
         for m in range(k + 1):
             total = s[a + 3 * k + m]
@@ -80,7 +69,15 @@ def factor(s: Pointer) -> None:
             if m < k:
                 s[a + 3 * k + m] = total / s[a + 4 * m]
             else:
-                s[a + 4 * k] = math.sqrt(total) if total > COLLINEAR * s[a + 4 * k] else math.inf
+                s[a + 4 * k] = math.sqrt(total) if total > 0.0 else math.inf
+    for k in range(3):
+        for m in range(k):
+            s[b + k] -= s[a + 3 * k + m] * s[b + m]
+        s[b + k] /= s[a + 4 * k]
+    for k in range(2, -1, -1):
+        for m in range(k + 1, 3):
+            s[b + k] -= s[a + 3 * m + k] * s[b + m]
+        s[b + k] /= s[a + 4 * k]
 
 
 @njit(cache=False)
@@ -93,13 +90,12 @@ def residual(s: Pointer, place: int, target: float) -> float:
 
 
 @njit(cache=False)
-def fit(s: Pointer, oldest: int, rows: int, n: int) -> None:
-    """Least squares of ln variance n bars on, on the three before it: `rows` pairs, the oldest at place `oldest`."""
+def fit(s: Pointer, oldest: int, rows: int, n: int, weight: float) -> None:
+    """Ridge regression of ln variance n bars on, on the three before it, over `rows` pairs of which the oldest is at
+    place `oldest`: slopes off PRIOR cost as much as `weight` n pairs of ordinary size say."""
     size = rows + n
     for k in range(4):
         s[MEANS + k] = 0.0
-    for k in range(3):
-        s[SLOPES + k] = 0.0
     s[LEAST], s[MOST] = math.inf, -math.inf
     for row in range(rows):
         place, target = RING + 3 * ((oldest + row) % size), s[RING + 3 * ((oldest + row + n) % size)]
@@ -109,24 +105,22 @@ def fit(s: Pointer, oldest: int, rows: int, n: int) -> None:
         s[LEAST], s[MOST] = min(s[LEAST], target), max(s[MOST], target)
     for k in range(9):
         s[PRODUCTS + k] = 0.0
+    for k in range(3):
+        s[SLOPES + k], s[MOMENTS + k] = PRIOR[k], 0.0
     for row in range(rows):
-        place = RING + 3 * ((oldest + row) % size)
+        place, target = RING + 3 * ((oldest + row) % size), s[RING + 3 * ((oldest + row + n) % size)]
+        left = residual(s, place, target)
         for k in range(3):
+            d = s[place + k] - s[MEANS + k]
+            s[MOMENTS + k] += d * left
             for m in range(k + 1):
-                s[PRODUCTS + 3 * k + m] += (s[place + k] - s[MEANS + k]) * (s[place + m] - s[MEANS + m])
-    factor(s)
-    # Products square the condition number; a second round on the residuals of the first wins the digits back.
-    for _ in range(2):
-        for k in range(3):
-            s[MOMENTS + k] = 0.0
-        for row in range(rows):
-            place, target = RING + 3 * ((oldest + row) % size), s[RING + 3 * ((oldest + row + n) % size)]
-            left = residual(s, place, target)
-            for k in range(3):
-                s[MOMENTS + k] += (s[place + k] - s[MEANS + k]) * left
-        solve(s)
-        for k in range(3):
-            s[SLOPES + k] += s[MOMENTS + k]
+                s[PRODUCTS + 3 * k + m] += d * (s[place + m] - s[MEANS + m])
+    penalty = weight * n / rows * (s[PRODUCTS] + s[PRODUCTS + 4] + s[PRODUCTS + 8]) / 3.0
+    for k in range(3):
+        s[PRODUCTS + 4 * k] += penalty
+    solve(s)
+    for k in range(3):
+        s[SLOPES + k] += s[MOMENTS + k]
     total = 0.0
     for row in range(rows):
         place, target = RING + 3 * ((oldest + row) % size), s[RING + 3 * ((oldest + row + n) % size)]
@@ -149,20 +143,21 @@ def forecast(s: Pointer, place: int) -> float:
     outputs=[Output(name="har_vol_{n}", unit="log return over n bars", low=0.0)],
     n=12,
     rows=600,
-    state=lambda n, rows: RING + 3 * (rows + n),
-    lookback=lambda n, rows: MONTH * n,
-    warmup=lambda n, rows: (MONTH + 1) * n + rows - 1,
-    memory=lambda n, rows: (MONTH + 1) * n + rows + MOST_BARS,
+    weight=100,
+    state=lambda n, rows, weight: RING + 3 * (rows + n),
+    lookback=lambda n, rows, weight: MONTH * n,
+    warmup=lambda n, rows, weight: (MONTH + 1) * n + rows - 1,
+    memory=lambda n, rows, weight: (MONTH + 1) * n + rows + EVERY,
     oracle="statsmodels OLS",
-    source="Corsi 2009 in logs, with the smearing factor of Duan 1983",
+    source="Corsi 2009 in logs, ridge towards slopes 0.4, 0.3, 0.2, with the smearing factor of Duan 1983",
 )
 def har(s: Pointer, x: Pointer, e: Pointer, p: Pointer, c: Pointer, out: Pointer) -> None:
     """Deviation forecast for the return over the next n bars: ln of their realised variance on ln of that of the last
-    n, and of the means of the last 7 n and 30 n bars, by least squares over the last `rows` overlapping pairs. It is
-    fitted at the first bar that has them and then daily (24 to 1440 bars), half a day from the GARCH fit; a forecast
-    stays within what the fit has seen, and is 0 where a month has not moved."""
-    n, rows, first, number = int(p[0]), int(p[1]), c[FIRST], c[NUMBER]
-    every, size, month = refit_bars(c[INTERVAL]), rows + n, MONTH * n
+    n, and of the means of the last 7 n and 30 n bars, by least squares over the last `rows` overlapping pairs, shrunk
+    by `weight` n pairs towards slopes 0.4, 0.3, 0.2. It is fitted at the first bar that has the pairs and then every 60
+    bars; a forecast stays within what the fit has seen, and is 0 where a month has not moved."""
+    n, rows, weight, first, number = int(p[0]), int(p[1]), p[2], c[FIRST], c[NUMBER]
+    size, month = rows + n, MONTH * n
     warm = month + n + rows - 1
     for j in range(c[ROWS]):
         i, at = first + j, RET * c[WIDTH] + j
@@ -181,8 +176,8 @@ def har(s: Pointer, x: Pointer, e: Pointer, p: Pointer, c: Pointer, out: Pointer
         if i < warm:
             out[j] = NAN
             continue
-        if i == warm or (number + j) % every == every // 2:
-            fit(s, (i + 1) % size, rows, n)
+        if i == warm or (number + j) % EVERY == EVERY // 2:
+            fit(s, (i + 1) % size, rows, n, weight)
         out[j] = forecast(s, RING + 3 * place)
 
 
