@@ -14,7 +14,7 @@ import structlog
 import uvloop
 
 from libs.common.embedded.process import StackError
-from tests.bench import bus_hop, end_to_end, feature_step, ingest, memory, orders, simulator, store
+from tests.bench import bus_hop, end_to_end, feature_step, headlines, ingest, memory, orders, simulator, store
 from tests.bench.harness import REPEATS, ROOT, Line, report
 from tests.bench.sandbox import BenchError
 
@@ -25,6 +25,7 @@ RUNS: dict[str, Callable[[int], Lines]] = {
     "store_rows": store.run,
     "ingest_throughput": ingest.run,
     "orders": orders.run,
+    "headlines": headlines.run,
     "simulator": simulator.run,
     "end_to_end": lambda repeats: end_to_end.run(repeats=repeats),
     "memory_embedded": lambda repeats: memory.run(),
