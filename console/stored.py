@@ -14,7 +14,7 @@ from libs.common import runtime
 from libs.common.embedded.ports import answers, free_port
 from libs.common.embedded.postgres import EmbeddedPostgres
 from libs.common.embedded.process import Child
-from libs.common.store import Store, StoreError
+from libs.common.store import Store, StoreError, StoreUnreachable
 from libs.core.types import interval_seconds, interval_token
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ async def _last(var: Path) -> AsyncIterator[str]:
     await child.start()
     try:
         for _ in range(int(START_S / POLL_S)):
-            if answers(server.port):
+            if answers(server.port) and await _serves(server.url):
                 break
             await asyncio.sleep(POLL_S)
         else:
@@ -70,6 +70,18 @@ async def _last(var: Path) -> AsyncIterator[str]:
         yield server.url
     finally:
         await child.stop()
+
+
+async def _serves(url: str) -> bool:
+    """Whether it takes connections: a server that recovers listens before it does."""
+    store = Store(url, connections=1)
+    try:
+        await store.open()
+    except StoreUnreachable:
+        return False
+    finally:
+        await store.close()
+    return True
 
 
 async def stored_bars(symbol: str, venue: str, interval: str, count: int) -> Given:
