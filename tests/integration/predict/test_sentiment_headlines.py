@@ -7,9 +7,11 @@ import os
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from libs.common.bus import NatsBus, Received
 from libs.common.bus.memory import MemoryBroker, MemoryBus
 from libs.common.settings.model import SentimentSettings
 from libs.core.types import SECOND, Headline, Scored, decode, stable_id
@@ -152,3 +154,26 @@ async def test_no_worker_outlives_its_desk(house: House, until: Until) -> None:
     await house.desk.close()
     with pytest.raises(ProcessLookupError):
         os.kill(worker.pid, 0)
+
+
+async def test_over_the_real_bus_a_score_is_captured_beside_its_headline(nats_server: Any, until: Until) -> None:
+    ingest, predict = [await NatsBus.connect(nats_server.url, name) for name in ("ingest", "predict")]
+    heard: list[Headline | Scored] = []
+
+    async def hear(received: Received) -> None:
+        heard.append(received.event)
+
+    await ingest.publish(headline("Bitcoin falls 5%"))
+    desk = HeadlineDesk(predict, SentimentSettings())
+    await desk.start(0)
+    await predict.subscribe(["news.>"], hear, 0)
+    await until(lambda: len(heard) == 2, "the headline and its score")
+    await desk.close()
+    for bus in (ingest, predict):
+        await bus.close()
+    first, second = heard
+    assert isinstance(first, Headline)
+    assert isinstance(second, Scored)
+    assert (second.headline, second.symbols) == (first.id, ("BTC",))
+    assert second.score is not None
+    assert second.score < 0
