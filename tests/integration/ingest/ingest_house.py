@@ -213,7 +213,12 @@ class Running:
 def settings_for(venues: Sequence[FakeVenue], **data: Any) -> Settings:
     rows = [{"name": v.name, "symbols": [{"symbol": s} for s in v.listed]} for v in venues]
     accounts = [
-        {"id": f"{v.name}-paper", "venue": v.name, "currency": "USD" if v.name == "deriv" else "USDT"} for v in venues
+        {
+            "id": f"{v.name}-paper".replace(":", "-"),
+            "venue": v.name,
+            "currency": "USD" if v.name == "deriv" else "USDT",
+        }
+        for v in venues
     ]
     platform = {"ready_timeout_s": data.pop("ready_timeout_s", 60)}
     intervals = {"bar_intervals": ["1s", "5s", "1m"]}

@@ -9,7 +9,7 @@ import pytest
 from ingest_house import T0, FakeVenue, Running, at, kline
 
 from libs.common.bus.memory import MemoryBroker
-from libs.core.types import SECOND, Bar, BarFlag, Quote, Trade
+from libs.core.types import DAY_S, SECOND, Bar, BarFlag, Quote, Trade
 
 SESSION = [at(n * 0.37, n + 1, 100 + (n * 7) % 13, (n % 5) / 4, 1 if n % 3 else -1) for n in range(200)]
 
@@ -123,3 +123,54 @@ async def test_klines_that_are_bars_are_caught_up_after_a_restart(broker: Memory
     await second.until(lambda: len(second.bars("1m")) == 7)
     assert [(bar.open_time - T0) // SECOND for bar in second.bars("1m")] == [60 * n for n in range(7)]
     await second.stop()
+
+
+async def test_a_bar_of_prints_in_progress_is_completed_after_a_restart(broker: MemoryBroker) -> None:
+    venue = FakeVenue(listed=("BTCUSDT",))
+    first = await Running([venue], broker, bar_intervals=["1s", "50t"]).start()
+    await first.settled("BTCUSDT")
+    venue.deliver("BTCUSDT", *SESSION[:80])
+    await first.until(lambda: len(first.items()) == 80)
+    await first.kill()
+    venue.happen("BTCUSDT", *SESSION[80:90])
+    second = await Running([venue], broker, bar_intervals=["1s", "50t"]).start()
+    await second.settled("BTCUSDT")
+    venue.deliver("BTCUSDT", *SESSION[90:160])
+    await second.until(lambda: len(second.published("md.tickbar.50t.")) == 2)
+    (bar, after) = second.published("md.tickbar.50t.")
+    inside = [trade for trade in SESSION if 50 <= trade.seq < 100]
+    assert (bar.first_seq, bar.last_seq, bar.trades, bar.flags) == (50, 99, 50, BarFlag.FILLED)
+    assert (bar.open, bar.close) == (inside[0].price, inside[-1].price)
+    assert bar.volume == sum(trade.size for trade in inside)
+    assert (after.first_seq, after.last_seq, after.flags) == (100, 149, 0)
+    await second.stop()
+
+
+async def test_a_day_in_progress_is_completed_from_half_hours_and_seconds(broker: MemoryBroker) -> None:
+    venue = FakeVenue(listed=("BTCUSDT",))
+    day = T0 - T0 % (DAY_S * SECOND)
+    start = T0 + (3600 + 700) * SECOND
+    venue.klines["BTCUSDT", 1800] = [past(at, 1800) for at in range(day, start - 1800 * SECOND + 1, 1800 * SECOND)]
+    venue.klines["BTCUSDT", 1] = [past(at, 1) for at in range(T0 + 3600 * SECOND, start, SECOND)]
+    venue.now = start
+    ingest = await Running([venue], broker, bar_intervals=["1s", "1h", "1d"]).start()
+    await ingest.settled("BTCUSDT")
+    end = day + DAY_S * SECOND
+    prints = [Trade(at, 50.0, 1.0, 1, n + 1) for n, at in enumerate(range(start, end + SECOND, 10 * SECOND))]
+    venue.deliver("BTCUSDT", *prints)
+    await ingest.until(lambda: len(ingest.bars("1d")) == 1)
+    (bar,) = ingest.bars("1d")
+    whole_halves = (start - day) // (1800 * SECOND)
+    assert (bar.open_time, bar.ts_event, bar.flags & BarFlag.GAP) == (day, end, 0)
+    assert bar.trades == whole_halves + 700 + len(prints) - 1
+    assert bar.high == 101
+    questions = [asked[2:4] for asked in venue.asked if asked[0] == "bars"]
+    assert questions == [(1800, whole_halves), (1, 700)]
+    await ingest.stop()
+
+
+def past(at: int, length_s: int) -> Bar:
+    return Bar(
+        id=f"h{at}", ts_event=at + length_s * SECOND, venue="binance", symbol="BTCUSDT", interval_s=length_s,
+        open_time=at, open=100, high=101, low=99, close=100, volume=1.0, trades=1, flags=int(BarFlag.HISTORY),
+    )  # fmt: skip

@@ -13,8 +13,10 @@ from libs.common.bus import BusError
 from libs.common.bus.memory import MemoryBroker, MemoryBus
 from libs.common.chassis import FatalError
 from libs.core.types import (
+    DAY_S,
     MILLISECOND,
     SECOND,
+    WEEK_S,
     Bar,
     BarFlag,
     BookStats,
@@ -23,6 +25,7 @@ from libs.core.types import (
     HistoryRequest,
     Instrument,
     Quote,
+    TickBar,
     Ticks,
     Trade,
     VenueClock,
@@ -375,3 +378,142 @@ async def test_two_venues_do_not_mix(broker: MemoryBroker) -> None:
     assert isinstance(ingest.house.bus, MemoryBus)
     assert (await ingest.house.bus.last("md.tick.deriv.R_100")).event.last_seq == T0 // SECOND + 2  # type: ignore[union-attr]
     await ingest.stop()
+
+
+def quoted(seconds: float, bid: float, ask: float, seq: int) -> Quote:
+    return Quote(T0 + int(seconds * 1000) * MILLISECOND, bid, 1.0, ask, 1.0, seq)
+
+
+async def settled_market(ingest: Running, venue: FakeVenue, prints: int = 240) -> None:
+    """So many prints around 100, ten a second, until second `prints` / 10."""
+    venue.deliver("BTCUSDT", *(at(n / 10, n + 1, 100 + 0.01 * (n % 7)) for n in range(prints)))
+    venue.feed.quote("BTCUSDT", quoted(prints / 10, 99.9, 100.1, 1), time.time_ns())
+    await ingest.until(lambda: len(ingest.items()) >= prints)
+
+
+async def test_a_print_that_no_quote_confirms_is_told_and_still_travels(ingest: Running, venue: FakeVenue) -> None:
+    await settled_market(ingest, venue)
+    venue.deliver("BTCUSDT", at(24.1, 241, 105.0))
+    venue.tell_clock(T0 + 30 * SECOND)
+    await ingest.until(lambda: "outlier" in ingest.events())
+    health: FeedHealth = ingest.published("md.health.binance.BTCUSDT")[-1]
+    assert health.failing == ("outlier",)
+    assert health.score == 0.94
+    assert [item.price for item in ingest.items() if isinstance(item, Trade)][-1] == 105.0
+
+
+async def test_a_print_that_the_quote_confirms_is_no_outlier(ingest: Running, venue: FakeVenue) -> None:
+    await settled_market(ingest, venue)
+    venue.deliver("BTCUSDT", at(24.1, 241, 105.0))
+    venue.feed.quote("BTCUSDT", quoted(24.2, 104.9, 105.1, 2), time.time_ns())
+    venue.tell_clock(T0 + 30 * SECOND)
+    seen = len(ingest.published("md.health.binance.BTCUSDT"))
+    await ingest.until(lambda: len(ingest.published("md.health.binance.BTCUSDT")) > seen + 1)
+    assert "outlier" not in ingest.events()
+
+
+async def test_a_locked_market_is_told(ingest: Running, venue: FakeVenue) -> None:
+    await settled_market(ingest, venue, 3)
+    venue.feed.quote("BTCUSDT", quoted(1, 100.0, 100.0, 5), time.time_ns())
+    venue.feed.book("BTCUSDT", [(100.0, 1.0)], [(100.0, 1.0)], 1, 2, T0 + SECOND, time.time_ns())
+    await ingest.until(lambda: "locked" in ingest.events())
+    told = next(h for h in ingest.published("md.health.binance.BTCUSDT") if h.event == "locked")
+    assert told.detail.startswith("2 within a second")
+    assert told.score == 0.996
+
+
+async def test_a_silence_longer_than_bars_are_written_out_for_is_a_missing_interval(
+    ingest: Running, venue: FakeVenue
+) -> None:
+    venue.deliver("BTCUSDT", *second_by_second(0, 3), *second_by_second(1000, 1003, seq=3))
+    await ingest.until(lambda: "missing_interval" in ingest.events())
+    told = next(h for h in ingest.published("md.health.binance.BTCUSDT") if h.event == "missing_interval")
+    assert (told.gaps, told.score) == (1, 0.5)
+    assert "up to 997 before it did not come" in told.detail
+
+
+async def test_a_bar_that_opens_elsewhere_is_told(ingest: Running, venue: FakeVenue) -> None:
+    venue.deliver("BTCUSDT", *(at(n + 0.5, n + 1, 100 + 0.01 * (n % 3)) for n in range(40)))
+    venue.deliver("BTCUSDT", *(at(n + 0.5, n + 1, 104.0) for n in range(40, 43)))
+    await ingest.until(lambda: "continuity" in ingest.events())
+    assert ingest.events().count("continuity") == 1
+
+
+async def test_a_machine_clock_behind_the_venues_is_named_and_its_end_too(ingest: Running, venue: FakeVenue) -> None:
+    def tell(offset_s: float) -> None:
+        now = time.time_ns()
+        venue.feed.clock(now + int(offset_s * SECOND), now, extrapolate=True, speed=1.0, state=FeedState.OPEN)
+
+    async def told(event: str, offset_s: float) -> FeedHealth:
+        found: list[FeedHealth] = []
+        while not found:
+            tell(offset_s)
+            await ingest.until(lambda: bool(ingest.published("md.clock.binance")))
+            seen = len(ingest.published("md.clock.binance"))
+            await ingest.until(lambda seen=seen: len(ingest.published("md.clock.binance")) > seen)
+            found = [h for h in ingest.published("md.health.binance.BTCUSDT") if h.event == event]
+        return found[0]
+
+    behind = await told("clock_offset", 1.27)
+    assert behind.clock_offset_ms == pytest.approx(1270, abs=5)
+    assert behind.detail == "this machine's clock is 1.270 s behind the venue's"
+    assert behind.failing == ("clock_offset",)
+    venue.tell_clock(T0)  # a replay: time runs otherwise, and an offset means nothing
+    await ingest.until(lambda: "clock_offset_over" in ingest.events())
+
+
+async def test_two_venues_that_disagree_on_a_symbol_are_both_told_so(broker: MemoryBroker) -> None:
+    one, two = FakeVenue(listed=("BTCUSDT",)), FakeVenue("ccxt:kraken", ("BTCUSDT",))
+    ingest = await Running([one, two], broker, quality={"reconcile_s": 0.1}).start()
+    await ingest.settled("BTCUSDT")
+    seq = 0
+    while not all("reconcile" in ingest.events(venue=name) for name in ("binance", "ccxt%3Akraken")):
+        seq += 1
+        one.deliver("BTCUSDT", at(seq * 0.2, seq, 100.0))
+        two.deliver("BTCUSDT", at(seq * 0.2, seq, 101.0))
+        assert seq < 20
+        heard = len(ingest.published("md.health."))
+        await ingest.until(lambda heard=heard: len(ingest.published("md.health.")) >= heard + 2)
+    told = next(h for h in ingest.published("md.health.binance.") if h.event == "reconcile")
+    assert told.detail == "ccxt:kraken says a price 100 bp away"
+    assert told.score == 0.65
+    await ingest.stop()
+
+
+async def test_weights_are_those_of_the_configuration(venue: FakeVenue, broker: MemoryBroker) -> None:
+    quality = {"weights": {"gap": 0.2, "sequence": 0}}
+    ingest = await Running([venue], broker, quality=quality).start()
+    await ingest.settled("BTCUSDT")
+    venue.deliver("BTCUSDT", at(0.1, 1), at(1.9, 5))
+    await ingest.until(lambda: "gap" in ingest.events())
+    assert next(h for h in ingest.published("md.health.") if h.event == "gap").score == 0.8
+    await ingest.stop()
+
+
+async def test_bars_of_prints_travel_after_their_ticks(venue: FakeVenue, broker: MemoryBroker) -> None:
+    ingest = await Running([venue], broker, bar_intervals=["1s", "3t"], tick_batch_ms=1000).start()
+    await ingest.settled("BTCUSDT")
+    venue.deliver("BTCUSDT", *(at(n / 10, n, 100 + n, 0.1) for n in range(1, 9)))
+    await ingest.until(lambda: len(ingest.published("md.tickbar.3t.binance.BTCUSDT")) == 2)
+    bars: list[TickBar] = ingest.published("md.tickbar.3t.binance.BTCUSDT")
+    assert [(b.first_seq, b.last_seq, b.open, b.close, b.volume) for b in bars] == [
+        (3, 5, 103, 105, 0.3),
+        (6, 8, 106, 108, 0.3),
+    ]
+    order = [type(e).__name__ for e in ingest.published("md.t")]
+    assert order == ["Ticks", "TickBar", "Ticks", "TickBar"]
+    await ingest.stop()
+
+
+async def test_weeks_of_history_are_made_of_the_venues_days(ingest: Running, venue: FakeVenue) -> None:
+    day = T0 - T0 % (DAY_S * SECOND) - 1 * DAY_S * SECOND  # a Monday
+    venue.klines["BTCUSDT", DAY_S] = [
+        kline(-T0 // SECOND + day // SECOND + n * DAY_S, DAY_S, 100 + n, 0.1) for n in range(-10, 7)
+    ]
+    venue.now = day + 7 * DAY_S * SECOND
+    ask = HistoryRequest(id="", ts_event=0, venue="binance", symbol="BTCUSDT", interval_s=WEEK_S, count=2)
+    weeks = await ingest.house.bus.request("req.history.binance", ask, 1)
+    assert [(bar.open_time - day, bar.interval_s, bar.open, bar.close, bar.volume) for bar in weeks] == [
+        (-7 * DAY_S * SECOND, WEEK_S, 93, 99, 0.7),
+        (0, WEEK_S, 100, 106, 0.7),
+    ]
