@@ -14,8 +14,9 @@ WINDOW: Final = 240
 FLOOR_BP: Final = 10.0
 CONFIRM: Final[Nanos] = SECOND
 
-RENEWALS: Final = 8
-"""The limits are measured anew so often in the length of the window: sorting at every print would be dear."""
+RENEWALS: Final = 2
+"""The limits are measured anew at each `settle`, and so often in the length of the window where that comes seldom:
+sorting at every print would be dear."""
 
 QUOTE_AGE: Final[Nanos] = 5 * SECOND
 """An older quote says nothing about the moment of a print."""
@@ -104,6 +105,8 @@ class OutlierWatch:
 
     def settle(self, now: Nanos) -> list[Failure]:
         """The suspects that nothing confirmed in time, at data time `now`."""
+        if self._since:
+            self._renew()
         lone, self._lone = self._lone, []
         if self._is_offered:
             lone += [suspect for suspect in self.suspects if now > suspect.trade.ts_event + self._confirm]
