@@ -165,7 +165,7 @@ class Poller:
         closed = not calendar_named(self.settings.calendar).is_open(now)
         allowed = (facts.delay_s + 2 * self.settings.every_s) * SECOND + 2 * length
         # Nobody knows when the next value of a series is due.
-        late = self._ask.kind is Kind.BARS and not closed and (not newest or staleness > allowed)
+        late = self._ask.kind is Kind.BARS and not down and not closed and (not newest or staleness > allowed)
         state = FeedState.DOWN if down or late else FeedState.CLOSED if closed else FeedState.OPEN
         self._out.put(
             FeedHealth(

@@ -17,9 +17,11 @@ Work = Callable[[], Awaitable["Sequence[Updated]"]]
 class HistorySchedule:
     """Runs `data.history` at `data.history_at`, never twice at once."""
 
-    def __init__(self, chassis: Chassis, work: Work | None = None) -> None:
+    def __init__(self, chassis: Chassis, work: Work | None = None, trigger: Any = None) -> None:
+        """`work`, `trigger`: what is done and when, where it is not what the configuration says."""
         self._chassis = chassis
         self._work = work or self._update
+        self._trigger = trigger
         self._scheduler: Any = None
         self._running: asyncio.Task[Sequence[Updated]] | None = None
         self._idle = asyncio.Event()
@@ -35,7 +37,7 @@ class HistorySchedule:
             from apscheduler.schedulers.asyncio import AsyncIOScheduler
             from apscheduler.triggers.cron import CronTrigger
 
-            trigger = CronTrigger.from_crontab(data.history_at, timezone="UTC")
+            trigger = self._trigger or CronTrigger.from_crontab(data.history_at, timezone="UTC")
         except ImportError as err:
             raise FatalError(f"data.history_at needs a library that is missing ({err}); make setup") from None
         except ValueError as err:

@@ -64,9 +64,9 @@ async def fetch(source: Source, wish: Wish, progress: Progress = SILENT) -> Outc
         VenueError: the source; TableError: the table; one line each.
     """
     facts = source.facts
-    now = await source.now()
-    shape = Ask(wish.symbol, wish.interval, wish.start, max(wish.start + 1, now))
+    shape = Ask(wish.symbol, wish.interval, wish.start, wish.start + 1)
     check(facts, shape)
+    now = await source.now()
     length = shape.interval_s * SECOND
     end = min(wish.end or now, now)
     if length and (wish.end == 0 or wish.end > now):

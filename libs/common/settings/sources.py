@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 UNITS: Final = {"h": "hours", "d": "days", "w": "weeks"}
 
@@ -27,7 +27,9 @@ def moment(text: str, now: datetime) -> datetime:
     return told.replace(tzinfo=UTC) if told.tzinfo is None else told.astimezone(UTC)
 
 
-def _moment(text: str) -> str:
+def _moment(given: object) -> str:
+    """YAML makes a date of 2024-08-05."""
+    text = given.isoformat() if isinstance(given, date) else str(given)
     moment(text, datetime.now(UTC))
     return text
 
@@ -53,7 +55,7 @@ class HistorySettings(_Asked):
     """History that `conclave data update`, and ingest on its schedule, keep up to date."""
 
     interval: str = Field(min_length=2, description="1m, 1h, ..., trades, aggtrades, ticks or readings")
-    start: Annotated[str, AfterValidator(_moment)] = Field("365d", description="2024-08-05, or so long before now")
+    start: Annotated[str, BeforeValidator(_moment)] = Field("365d", description="2024-08-05, or so long before now")
     out: Path | None = Field(None, description="file; absent = <var>/data/<source>_<symbol>_<interval>.parquet")
 
 
