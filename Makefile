@@ -1,7 +1,7 @@
 # Conclave: `make demo` sets up and runs everything; `make test` sets up and passes the tests. Needs Python 3.11 and make.
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
-.PHONY: setup demo test test-containers images image-table lint format coverage bench conformance soak fuzz venues-table lock clean help
+.PHONY: setup demo test test-containers images image-table lint format coverage bench conformance soak fuzz venues-table features-table bench-peers lock clean help
 
 PYTHON ?= python3.11
 VENV := .venv
@@ -19,6 +19,7 @@ help:
 	@echo "make soak [SEED=17] [VENUE=binance] [RUNS=200] seeded runs of orders under random faults"
 	@echo "make fuzz [FRAMES=1000000] [SEED=1]           spoiled frames into every parser of the venues' messages"
 	@echo "make venues-table                             every acceptance case at every venue, into docs/venues.md"
+	@echo "make features-table                           every feature and every oracle, into docs/features.md"
 	@echo "make images                                   every container image"
 	@echo "make image-table                              their sizes and start times, beside a compose stack that is up"
 	@echo "make test-containers                          kill every container of a compose stack; needs Docker, takes minutes"
@@ -80,6 +81,9 @@ coverage: setup
 bench:
 	@$(BIN)/python -m tests.bench $(if $(ONLY),--only $(ONLY))
 
+bench-peers:
+	@$(BIN)/python -m tests.bench --peers
+
 # The only target that fetches packages which are not in the lock: clients of others, each in a place of its own.
 conformance: setup
 	@$(BIN)/python -m tests.conformance $(if $(ONLY),--only $(ONLY))
@@ -92,6 +96,9 @@ fuzz:
 
 venues-table:
 	@$(BIN)/python -m tests.acceptance
+
+features-table:
+	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.unit.features.oracles.table
 
 lock:
 	@$(BIN)/uv pip compile -q --all-extras --python-version 3.11 --no-header --no-annotate --no-emit-index-url \
