@@ -57,13 +57,13 @@ class NewsTape:
         headline = event.headline if isinstance(event, Scored) else event.id
         key = (event.ts_event, headline)
         at = bisect.bisect_left(self._items, key, key=_key)
-        known = at < len(self._items) and _key(self._items[at]) == key
-        if not known:
+        if at == len(self._items) or _key(self._items[at]) != key:
             self._items.insert(at, _Item(*key))
-            del self._items[:-MOST]
-            at = len(self._items) - 1 if len(self._items) == 1 else bisect.bisect_left(self._items, key, key=_key)
-            if at == len(self._items) or _key(self._items[at]) != key:
-                return
+            if len(self._items) > MOST:
+                del self._items[0]
+                at -= 1
+                if at < 0:
+                    return
         if isinstance(event, Scored):
             item = self._items[at]
             if not item.scored or (item.score is None and event.score is not None):
