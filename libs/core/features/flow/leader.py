@@ -42,7 +42,7 @@ class Leader:
         number = bar.open_time // (self.interval_s * SECOND)
         if number <= self._newest or not 0.0 < bar.close < math.inf:
             return
-        if number == self._newest + 1:
+        if number == self._newest + 1 and self._close > 0.0:
             move = math.log(bar.close / self._close)
             self._count += 1
             if self._count <= SEED:

@@ -186,10 +186,9 @@ def take_prints(
         elif move < 0.0:
             f[SIGN] = -1.0
         sign = float(side[j]) if side[j] != 0 else f[SIGN]
-        if k[SINCE] == 0:
-            k[SINCE] = at
-        else:
-            f[INTENSITY] = f[INTENSITY] * math.exp(-max(at - k[NEWEST], 0) / 1e9 * DECAY) + DECAY
+        f[INTENSITY] *= math.exp(-max(at - k[NEWEST], 0) / 1e9 * DECAY)
+        if at > k[SINCE]:  # the print with which listening began says nothing of how often prints come
+            f[INTENSITY] += DECAY
         traded = size[j] > 0.0
         large = traded and k[SIZED] >= LONG and size[j] > quantile(f, LONG_SORTED, LONG, LARGE_QUANTILE)
         for i in range(len(ends)):

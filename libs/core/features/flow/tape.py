@@ -174,8 +174,7 @@ class FlowTape:
             out[_BOOK : _BOOK + 12] = self._book_columns()
             if joined and 0 < self._book_since <= bar.open_time and not sums[layout.LOST]:
                 out[_OFI : _OFI + layout.LEVELS] = sums[layout.OFI : layout.OFI + layout.LEVELS]
-                if sums[layout.UPDATES]:
-                    out[_MEAN_DEPTH] = sums[layout.DEPTH] / sums[layout.UPDATES]
+                out[_MEAN_DEPTH] = self._mean_depth(sums)
         out[_AVAILABLE] = float(math.isfinite(mid))
         out[_AVAILABLE + 1] = float(known)
         out[_AVAILABLE + 2] = float(traded and joined and 0 < since <= bar.open_time)
@@ -263,6 +262,15 @@ class FlowTape:
         if self._told[0] != self._book.id:
             self._told = (self._book.id, book_columns(self._book))
         return self._told[1]
+
+    def _mean_depth(self, sums: Floats) -> float:
+        """Of the best levels over the bar's updates; without any the book stood as it stands."""
+        if sums[layout.UPDATES]:
+            return float(sums[layout.DEPTH] / sums[layout.UPDATES])
+        book = self._book
+        if book is None or not book.bids or not book.asks:
+            return math.nan
+        return 0.5 * (book.bids[0][1] + book.asks[0][1])
 
     def _fill_quote(self, end: Nanos, out: Floats) -> float:
         """Write what the newest best bid and ask say; their mid, NaN when there are none."""
