@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +43,7 @@ class HistorySchedule:
             raise FatalError(f"data.history_at needs a library that is missing ({err}); make setup") from None
         except ValueError as err:
             raise FatalError(f"data.history_at: {data.history_at!r} is no crontab line: {err}") from None
+        logging.getLogger("apscheduler").setLevel(logging.WARNING)
         self._scheduler = AsyncIOScheduler(timezone="UTC")
         self._scheduler.add_job(self.run_once, trigger, coalesce=True, max_instances=1, misfire_grace_time=3600)
         self._scheduler.start()

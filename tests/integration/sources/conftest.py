@@ -131,7 +131,7 @@ def postgres() -> Iterator[EmbeddedPostgres]:
         assert time.monotonic() < deadline, (folder / "log").read_text()
         time.sleep(0.05)
     yield embedded
-    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGQUIT)
     process.wait(20)
     shutil.rmtree(folder, ignore_errors=True)
 
