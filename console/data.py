@@ -22,7 +22,7 @@ from libs.common.settings import load_settings
 from libs.common.settings.sources import HistorySettings, moment
 from libs.core.bars.audit import AuditReport, audit
 from libs.core.history import Kind, rows_in
-from libs.core.types import SECOND, Nanos, is_bar_length
+from libs.core.types import Nanos, is_bar_length
 from libs.research.tables.download import Outcome
 from libs.research.tables.names import parse_columns
 from libs.research.tables.place import Place, TableError, place_of
@@ -265,8 +265,3 @@ def _span(seconds: float) -> str:
         if seconds >= length:
             return f"{seconds / length:g} {unit}"
     return f"{seconds:g} s"
-
-
-def from_moment(at: Nanos) -> datetime:
-    """A moment for plots."""
-    return datetime.fromtimestamp(at / SECOND, UTC)

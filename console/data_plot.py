@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
 from console.context import CommandError
-from console.data import from_moment
 from libs.core.bars.audit import AuditReport
 from libs.core.history import Kind, time_of
-from libs.core.types import SECOND
+from libs.core.types import SECOND, Nanos
 from libs.research.tables.read import Table
 
 POINTS: Final = 4_000
@@ -40,7 +40,7 @@ def draw(path: Path, found: Table, report: AuditReport | None, title: str) -> No
     order = np.argsort(times, kind="stable")
     low, high, last, volume = _series(found, order)
     parts = [part for part in np.array_split(np.arange(len(order)), min(POINTS, len(order))) if len(part)]
-    at = [from_moment(int(times[order[part[0]]])) for part in parts]
+    at = [_moment(int(times[order[part[0]]])) for part in parts]
     figure = Figure(figsize=(14, 7), layout="constrained")
     axes: Any = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     price, bars = axes
@@ -73,10 +73,14 @@ def _mark(axis: Any, report: AuditReport, first: int, last: int, columns: Any) -
     """Gaps as red bands, what else matters as red points."""
     least = int((last - first) * NARROWEST) + SECOND
     for hole in report.missing:
-        axis.axvspan(from_moment(hole.start), from_moment(max(hole.end, hole.start + least)), color="red", alpha=0.35)
+        axis.axvspan(_moment(hole.start), _moment(max(hole.end, hole.start + least)), color="red", alpha=0.35)
     points = [finding.time for finding in report.findings if finding.matters and finding.flaw != "missing"]
     where = np.searchsorted(columns["open_time"], points)
     inside = [i for i in where.tolist() if i < len(columns["open_time"])]
     if inside:
-        at = [from_moment(int(columns["open_time"][i])) for i in inside]
+        at = [_moment(int(columns["open_time"][i])) for i in inside]
         axis.plot(at, columns["close"][inside], "rx", markersize=6)
+
+
+def _moment(at: Nanos) -> datetime:
+    return datetime.fromtimestamp(at / SECOND, UTC)

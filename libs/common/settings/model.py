@@ -156,6 +156,9 @@ class DataSettings(_Section):
         names = [venue.name for venue in self.venues]
         if len(set(names)) != len(names):
             raise ValueError("each venue may appear once")
+        streamed = {(venue.name, row.symbol) for venue in self.venues for row in venue.symbols}
+        if both := [row for row in self.pollers if (row.source, row.symbol) in streamed]:
+            raise ValueError(f"pollers: {both[0].source} {both[0].symbol} is a stream of data.venues already")
         return self
 
 

@@ -113,13 +113,11 @@ def check(facts: Facts, ask: Ask) -> None:
     if facts.intervals and ask.interval not in facts.intervals:
         raise VenueRefused(f"{facts.name} has no {ask.interval}; it has: {', '.join(facts.intervals)}")
     try:
-        length = ask.interval_s
+        _ = ask.interval_s
     except ValueError as err:
         raise VenueRefused(f"{facts.name}: {err}, or {', '.join(WORDS)}") from None
     if ask.end <= ask.start:
         raise VenueRefused(f"{facts.name}: the end of {ask.symbol} {ask.interval} lies at or before its start")
-    if length < 0:
-        raise VenueRefused(f"{facts.name}: {ask.interval} is no length")
 
 
 async def steady(source: Source, ask: Ask, after: str = "", *, rng: random.Random | None = None) -> AsyncIterator[Page]:

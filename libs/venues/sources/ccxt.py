@@ -14,7 +14,7 @@ from libs.venues.ccxt.outcome import question
 from libs.venues.checked import Absurd, bar_of, price, sequence, size, stamp
 from libs.venues.credentials import Credentials
 from libs.venues.errors import VenueUnavailable
-from libs.venues.sources.base import WORDS, Ask, Facts, check
+from libs.venues.sources.base import Ask, Facts, check
 from libs.venues.sources.web import machine_now
 
 CANDLES: Final = 500
@@ -59,23 +59,22 @@ class CcxtSource:
         async with question(self._exchange):
             await self._exchange.load_markets()
         pair = str(market_of(self._exchange, ask.symbol)["symbol"])
+        length_ms, end_ms = ask.interval_s * 1000, ask.end // MILLISECOND
+        closed_by = ask.end - length_ms * MILLISECOND + 1
         since_ms = int(after) if after else -(-ask.start // MILLISECOND)
-        end_ms = ask.end // MILLISECOND
         while since_ms < end_ms:
-            rows = await (self._prints if ask.interval in WORDS else self._candles)(ask, pair, since_ms)
+            rows = await (self._prints if ask.kind is Kind.TRADES else self._candles)(ask, pair, since_ms)
             if not rows:
                 return
+            columns = between(ask.kind, of_rows(ask.kind, rows), ask.start, closed_by)
             newest_ms = max(row[0] for row in rows) // MILLISECOND
-            # One more than the newest print would lose others of the same millisecond; identical rows fall together.
-            next_ms = newest_ms + ask.interval_s * 1000
-            columns = between(ask.kind, of_rows(ask.kind, rows), ask.start, ask.end - ask.interval_s * 10**9 + 1)
-            if next_ms <= since_ms:
-                if ask.kind is Kind.TRADES and len(rows) > 1:
-                    next_ms = since_ms + 1  # more prints in one millisecond than the exchange gives at once
-                else:
-                    yield Page(columns, str(end_ms))
-                    return
-            since_ms = next_ms
+            if newest_ms + length_ms > since_ms:
+                # Prints of the newest millisecond may have been left out: it is asked for again, and rows that are the
+                # same fall together.
+                since_ms = newest_ms + length_ms
+            else:
+                # Nothing newer, or more prints in one millisecond than are given at once: of those that is all.
+                since_ms = since_ms + 1 if len(rows) > 1 else end_ms
             yield Page(columns, str(since_ms))
 
     async def _candles(self, ask: Ask, pair: str, since_ms: int) -> list[tuple[Any, ...]]:

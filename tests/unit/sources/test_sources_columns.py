@@ -6,12 +6,13 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from libs.core.history import FIELDS, IDENTITY, Columns, Kind, between, joined, made, of_rows, rows_in, time_of
 
 TIMES = st.integers(1_500_000_000, 1_500_000_040).map(lambda s: s * 1_000_000_000)
+FEW = settings(max_examples=40)
 PRICES = st.floats(0.01, 1e6, allow_nan=False)
 
 
@@ -26,6 +27,7 @@ def tables(draw: st.DrawFn) -> tuple[Kind, list[Columns]]:
     return kind, [of_rows(kind, rows) for rows in draw(st.lists(st.lists(row, max_size=8), max_size=4))]
 
 
+@FEW
 @given(tables())
 def test_joined_rows_are_in_order_and_each_once(drawn: tuple[Kind, list[Columns]]) -> None:
     kind, pieces = drawn
@@ -38,6 +40,7 @@ def test_joined_rows_are_in_order_and_each_once(drawn: tuple[Kind, list[Columns]
     assert set(keys) == every
 
 
+@FEW
 @given(tables())
 def test_joining_again_changes_nothing_and_pieces_may_be_joined_first(drawn: tuple[Kind, list[Columns]]) -> None:
     kind, pieces = drawn
@@ -47,6 +50,7 @@ def test_joining_again_changes_nothing_and_pieces_may_be_joined_first(drawn: tup
         assert rows_of(joined(kind, [joined(kind, pieces[:cut]), joined(kind, pieces[cut:])])) == whole
 
 
+@FEW
 @given(tables())
 def test_of_two_rows_that_are_the_same_one_the_later_piece_has_the_word(drawn: tuple[Kind, list[Columns]]) -> None:
     kind, pieces = drawn
@@ -58,6 +62,7 @@ def test_of_two_rows_that_are_the_same_one_the_later_piece_has_the_word(drawn: t
     assert sorted(rows_of(joined(kind, pieces))) == sorted(said.values())
 
 
+@FEW
 @given(tables(), TIMES, TIMES)
 def test_between_is_half_open(drawn: tuple[Kind, list[Columns]], start: int, end: int) -> None:
     kind, pieces = drawn
