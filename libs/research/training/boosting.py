@@ -38,10 +38,12 @@ DEFAULTS: Final[dict[str, Any]] = {
     "linear_weight": 0.3,
     "linear_c": 0.0001,
     "half_life": 0.0,
+    "refit": True,
 }
 """Chosen on the first 40 % of BTC and ETH hourly, BTC 15 m and BTC 5 m bars, the same for all. linear_weight: share of
 the linear member in each head's mean. half_life: of a row's weight, as a share of the training rows; 0 = all rows
-weigh the same."""
+weigh the same. refit: once the calibrator is fitted on the calibration slice, the heads are fitted again with that
+slice, for the newest bars are the likest to come."""
 
 
 class BoostingTrainer:
@@ -66,10 +68,6 @@ class BoostingTrainer:
         x = data.columns(names)
         scaling = Scaling.of(x[train])
         flat = scaling.apply(x)
-        age = np.arange(len(train))[::-1] / max(len(train), 1)
-        weight = np.exp2(-age / params["half_life"]) if params["half_life"] else np.ones(len(train))
-        weight *= uniqueness(data.span_end)[train]
-        spread = np.sqrt((flat[train] ** 2).mean(axis=1))
         manifest = described(
             data,
             fold,
@@ -83,29 +81,53 @@ class BoostingTrainer:
             params=params,
             memory=max_memory(names),
         )
-        neutral = (data.y3[train] == 1).astype(np.int64)
-        moved = data.y2[train] >= 0
-        sides = data.y2[train][moved]
-        # Up and down weigh the same: which of them was more frequent is the past trend, not what comes next.
-        fair = weight[moved] * np.where(sides == 1, 0.5 / max(sides.mean(), 1e-9), 0.5 / max(1.0 - sides.mean(), 1e-9))
-        heads = {}
-        for i, (head, rows, y, w) in enumerate(
-            (("neutral", train, neutral, weight), ("up", train[moved], sides, fair))
-        ):
-            if len(np.unique(y)) < 2:
-                raise DataProblem(f"{data.symbol}: one class only in the training part; there is nothing to learn")
+        passes = 2 if params["refit"] else 1
 
-            def tell(share: float, line: str, i: int = i) -> None:
-                progress(f"{AGENT} {kind}", (i + share) / 2.0, line)
+        def grow(rows: Ints, number: int) -> bytes:
+            def tell(share: float, line: str) -> None:
+                progress(f"{AGENT} {kind}", (number + share) / passes, line)
 
-            heads[head] = _members(x[rows], flat[rows], y, w, kind, params, options, tell)
-            tell(1.0, f"head {head} on {len(rows):,} bars")
-        packed = msgspec.msgpack.encode(
-            Heads(neutral=heads["neutral"], up=heads["up"], novel=2.0 * float(np.quantile(spread, 0.999)))
-        )
-        model = BoostingModel(Artifact(manifest=manifest, parts={PART: packed}))
+            return _grow(data, rows, x, flat, kind, params, options, tell)
+
+        judged = grow(train, 0)
+        model = BoostingModel(Artifact(manifest=manifest, parts={PART: judged}))
         p = model.history(x, data.returns, data.ohlcv, data.bars.open_time).p
-        return finished(manifest, {PART: packed}, data, fold, p)
+        if not params["refit"]:
+            return finished(manifest, {PART: judged}, data, fold, p)
+        both = np.concatenate([train, fold.calibrate])[-MOST_ROWS[options.preset] :]
+        return finished(manifest, {PART: grow(both, 1)}, data, fold, p)
+
+
+def _grow(
+    data: Dataset,
+    rows: Ints,
+    x: Floats,
+    flat: Floats,
+    kind: str,
+    params: dict[str, Any],
+    options: TrainOptions,
+    tell: Callable[[float, str], None],
+) -> bytes:
+    """Both heads on these rows, packed."""
+    age = np.arange(len(rows))[::-1] / max(len(rows), 1)
+    weight = np.exp2(-age / params["half_life"]) if params["half_life"] else np.ones(len(rows))
+    weight *= uniqueness(data.span_end)[rows]
+    moved = data.y2[rows] >= 0
+    sides = data.y2[rows][moved]
+    # Up and down weigh the same: which of them was more frequent is the past trend, not what comes next.
+    fair = weight[moved] * np.where(sides == 1, 0.5 / max(sides.mean(), 1e-9), 0.5 / max(1.0 - sides.mean(), 1e-9))
+    neutral = (data.y3[rows] == 1).astype(np.int64)
+    if len(np.unique(neutral)) < 2 or len(np.unique(sides)) < 2:
+        raise DataProblem(f"{data.symbol}: one class only in the training part; there is nothing to learn")
+    heads = []
+    for i, (taken, y, w) in enumerate(((rows, neutral, weight), (rows[moved], sides, fair))):
+
+        def part(share: float, line: str, i: int = i) -> None:
+            tell((i + share) / 2.0, line)
+
+        heads.append(_members(x[taken], flat[taken], y, w, kind, params, options, part))
+    spread = np.sqrt((flat[rows] ** 2).mean(axis=1))
+    return msgspec.msgpack.encode(Heads(neutral=heads[0], up=heads[1], novel=2.0 * float(np.quantile(spread, 0.999))))
 
 
 def max_memory(names: tuple[str, ...]) -> int:
