@@ -93,6 +93,19 @@ def worn(total: float, peak: float, number: int) -> bool:
 
 
 @njit(cache=False)
+def settled(x: Pointer, last: int, n: int) -> tuple[float, float, float, float]:
+    """What `deviations` returns, made anew from the n values that end at x[last]."""
+    origin, total, squares = x[last], 0.0, 0.0
+    for j in range(last - n + 1, last + 1):
+        total += x[j] - origin
+    mean = total / n
+    for j in range(last - n + 1, last + 1):
+        d = x[j] - origin - mean
+        squares += d * d
+    return origin, mean, squares, squares
+
+
+@njit(cache=False)
 def deviations(
     origin: float, mean: float, squares: float, peak: float, x: Pointer, last: int, n: int, i: int, number: int
 ) -> tuple[float, float, float, float]:
@@ -110,47 +123,17 @@ def deviations(
         squares += delta * (new - mean)
         return origin, mean, squares, max(peak, squares)
     old = x[last - n] - origin
-    moved = mean + (new - old) / n
+    moved = mean + (new - old) * (1.0 / n)
     squares += (new - old) * ((new - moved) + (old - mean))
-    if not worn(squares, peak, number):
-        return origin, moved, squares, max(peak, squares)
-    origin = x[last]
-    total = 0.0
-    for j in range(last - n + 1, last + 1):
-        total += x[j] - origin
-    mean = total / n
-    squares = 0.0
-    for j in range(last - n + 1, last + 1):
-        d = x[j] - origin - mean
-        squares += d * d
-    return origin, mean, squares, squares
+    if worn(squares, peak, number):
+        return settled(x, last, n)
+    return origin, moved, squares, max(peak, squares)
 
 
 @njit(cache=False)
-def top(x: Pointer, last: int, n: int, i: int, at: int) -> int:
-    """Index since the first bar of the highest of the n values that end at x[last], bar i; the newest of equals.
-
-    `at`: the answer at the bar before; only when that bar leaves the window are all n looked at.
-    """
-    if at > i - n:
-        return i if x[last] >= x[last - i + at] else at
-    best, found = x[last - n + 1], n - 1
-    for k in range(n - 2, -1, -1):
-        if x[last - k] >= best:
-            best, found = x[last - k], k
-    return i - found
-
-
-@njit(cache=False)
-def bottom(x: Pointer, last: int, n: int, i: int, at: int) -> int:
-    """As `top`, of the lowest."""
-    if at > i - n:
-        return i if x[last] <= x[last - i + at] else at
-    best, found = x[last - n + 1], n - 1
-    for k in range(n - 2, -1, -1):
-        if x[last - k] <= best:
-            best, found = x[last - k], k
-    return i - found
+def positive(value: float) -> float:
+    """max(value, 0), exactly and without a branch that half of the bars would take."""
+    return 0.5 * (value + abs(value))
 
 
 @njit(cache=False)
@@ -160,27 +143,59 @@ def wilder(value: float, i: int, n: int, x: float) -> float:
         return 0.0
     if i < n:
         return value + x
+    alpha = 1.0 / n
     if i == n:
-        return (value + x) / n
-    return value + (x - value) / n
+        return alpha * (value + x)
+    return (1.0 - alpha) * value + alpha * x
 
 
 @njit(cache=False)
 def highest(x: Pointer, last: int, n: int) -> float:
     """Largest of the n values that end at x[last]."""
-    top = x[last]
-    for j in range(last - n + 1, last):
-        top = max(top, x[j])
-    return float(top)
+    # Two at a time: a comparison waits for the one before it.
+    a = b = x[last]
+    for j in range(last - n + 1, last, 2):
+        a, b = max(a, x[j]), max(b, x[j + 1])
+    return float(max(a, b))
 
 
 @njit(cache=False)
 def lowest(x: Pointer, last: int, n: int) -> float:
     """Smallest of the n values that end at x[last]."""
-    bottom = x[last]
-    for j in range(last - n + 1, last):
-        bottom = min(bottom, x[j])
-    return float(bottom)
+    a = b = x[last]
+    for j in range(last - n + 1, last, 2):
+        a, b = min(a, x[j]), min(b, x[j + 1])
+    return float(min(a, b))
+
+
+@njit(cache=False)
+def channel(x: Pointer, high: int, low: int, rows: int, n: int, upper: Any, lower: Any, at: int) -> None:
+    """Highest of the n values that end at x[high + j] into upper[j], lowest of those at x[low + j] into lower[at + j].
+
+    For each of `rows`. In a batch from both ends of stretches of n rows, so that n does not matter (van Herk 1992).
+    """
+    if rows < n:
+        for j in range(rows):
+            upper[j], lower[at + j] = highest(x, high + j, n), lowest(x, low + j, n)
+        return
+    for begin in range(0, rows, n):
+        end = min(begin + n, rows)
+        top, bottom = x[high + begin], x[low + begin]
+        for j in range(begin, end):
+            top, bottom = max(top, x[high + j]), min(bottom, x[low + j])
+            upper[j], lower[at + j] = top, bottom
+        top, bottom = -math.inf, math.inf
+        for j in range(begin + n - 2, begin - 1, -1):
+            top, bottom = max(top, x[high + j - n + 1]), min(bottom, x[low + j - n + 1])
+            if j < end:
+                upper[j], lower[at + j] = max(upper[j], top), min(lower[at + j], bottom)
+
+
+@njit(cache=False)
+def position(close: float, upper: float, lower: float) -> float:
+    """Where the close stands between two prices, 0 to 1; 0.5 when they are the same."""
+    width = upper - lower
+    return 0.5 if width == 0.0 else min(max((close - lower) / width, 0.0), 1.0)
 
 
 @njit(cache=False)

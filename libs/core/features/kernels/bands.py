@@ -42,7 +42,7 @@ def bollinger(s: Pointer, x: Pointer, e: Pointer, p: Pointer, c: Pointer, out: P
             for f in range(5):
                 out[f * v + j] = NAN
             continue
-        band = k * math.sqrt(squares / n)
+        band = k * math.sqrt(squares * (1.0 / n))
         mid = origin + mean
         out[j] = mid
         out[v + j] = mid + band

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import numpy as np
+from numba import njit
+
 from libs.core.features.inputs import CLOSE, HIGH, LOW
 from libs.core.features.kit import Output, feature
-from libs.core.features.parts import FIRST, NAN, ROWS, STRIDE, WIDTH, Pointer, bottom, top
+from libs.core.features.parts import FIRST, NAN, ROWS, STRIDE, WIDTH, Pointer, channel, highest, lowest, position
 
 QUOTE = "quote currency"
+
+
+@njit(cache=False)
+def beyond(close: float, upper: float, lower: float) -> float:
+    """1 above both prices, -1 below both, else 0."""
+    return 1.0 if close > upper else (-1.0 if close < lower else 0.0)
 
 
 @feature(
@@ -16,7 +25,6 @@ QUOTE = "quote currency"
         Output(name="donchian_pos_{n}", unit="ratio", low=0.0, high=1.0),
     ],
     n=20,
-    state=2,
     lookback=lambda n: n,
     warmup=lambda n: n - 1,
     memory=lambda n: n,
@@ -25,26 +33,17 @@ QUOTE = "quote currency"
 )
 def donchian(s: Pointer, x: Pointer, e: Pointer, p: Pointer, c: Pointer, out: Pointer) -> None:
     """Highest high and lowest low of n bars, this one among them, and where the close stands between (flat: 0.5)."""
-    n, w, v, first = int(p[0]), c[WIDTH], c[STRIDE], c[FIRST]
-    high, low = int(s[0]), int(s[1])
-    for j in range(c[ROWS]):
-        i = first + j
-        high = top(x, HIGH * w + j, n, i, high)
-        low = bottom(x, LOW * w + j, n, i, low)
-        if i < n - 1:
-            out[j] = out[v + j] = out[2 * v + j] = NAN
-            continue
-        upper, lower = x[HIGH * w + j - i + high], x[LOW * w + j - i + low]
-        out[j], out[v + j] = upper, lower
-        position = (x[CLOSE * w + j] - lower) / (upper - lower) if upper > lower else 0.5
-        out[2 * v + j] = min(max(position, 0.0), 1.0)
-    s[0], s[1] = high, low
+    n, w, v, first, rows = int(p[0]), c[WIDTH], c[STRIDE], c[FIRST], c[ROWS]
+    channel(x, HIGH * w, LOW * w, rows, n, out, out, v)
+    for j in range(min(max(n - 1 - first, 0), rows)):
+        out[j] = out[v + j] = NAN
+    for j in range(rows):
+        out[2 * v + j] = position(x[CLOSE * w + j], out[j], out[v + j])
 
 
 @feature(
     outputs=[Output(name="donchian_break_{n}", unit="-1, 0 or 1", low=-1.0, high=1.0)],
     n=20,
-    state=2,
     lookback=lambda n: n + 1,
     warmup=lambda n: n,
     memory=lambda n: n + 1,
@@ -53,24 +52,18 @@ def donchian(s: Pointer, x: Pointer, e: Pointer, p: Pointer, c: Pointer, out: Po
 )
 def breakout(s: Pointer, x: Pointer, e: Pointer, p: Pointer, c: Pointer, out: Pointer) -> None:
     """1 when the close is above the highest high of the n bars before, -1 when below their lowest low, else 0."""
-    n, w, first = int(p[0]), c[WIDTH], c[FIRST]
-    high, low = int(s[0]), int(s[1])
-    for j in range(c[ROWS]):
-        before = first + j - 1
-        if before < 0:
-            out[j] = NAN
-            continue
-        high = top(x, HIGH * w + j - 1, n, before, high)
-        low = bottom(x, LOW * w + j - 1, n, before, low)
-        if before < n - 1:
-            out[j] = NAN
-            continue
-        close = x[CLOSE * w + j]
-        if close > x[HIGH * w + j - 1 - before + high]:
-            out[j] = 1.0
-        else:
-            out[j] = -1.0 if close < x[LOW * w + j - 1 - before + low] else 0.0
-    s[0], s[1] = high, low
+    n, w, first, rows = int(p[0]), c[WIDTH], c[FIRST], c[ROWS]
+    high, low, close = HIGH * w - 1, LOW * w - 1, CLOSE * w
+    if rows < n:
+        for j in range(rows):
+            out[j] = beyond(x[close + j], highest(x, high + j, n), lowest(x, low + j, n))
+    else:
+        tops, bottoms = np.empty(rows), np.empty(rows)
+        channel(x, high, low, rows, n, tops, bottoms, 0)
+        for j in range(rows):
+            out[j] = beyond(x[close + j], tops[j], bottoms[j])
+    for j in range(min(max(n - first, 0), rows)):
+        out[j] = NAN
 
 
 @feature(

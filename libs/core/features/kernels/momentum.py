@@ -4,9 +4,25 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from libs.core.features.inputs import CLOSE, HIGH, LOW, RET
 from libs.core.features.kit import Output, feature, forgets
-from libs.core.features.parts import FIRST, NAN, ROWS, STILL, STRIDE, WIDTH, Pointer, bottom, top, wilder
+from libs.core.features.parts import (
+    FIRST,
+    NAN,
+    ROWS,
+    STILL,
+    STRIDE,
+    WIDTH,
+    Pointer,
+    channel,
+    highest,
+    lowest,
+    position,
+    positive,
+    wilder,
+)
 
 
 @feature(
@@ -30,8 +46,8 @@ def rsi(s: Pointer, x: Pointer, e: Pointer, p: Pointer, c: Pointer, out: Pointer
     for j in range(c[ROWS]):
         i = first + j
         change = x[base + j] - x[base + j - 1] if i else 0.0
-        gain = wilder(gain, i, n, max(change, 0.0))
-        loss = wilder(loss, i, n, max(-change, 0.0))
+        gain = wilder(gain, i, n, positive(change))
+        loss = wilder(loss, i, n, positive(-change))
         if i < n:
             out[j] = out[v + j] = NAN
             continue
@@ -49,7 +65,7 @@ def rsi(s: Pointer, x: Pointer, e: Pointer, p: Pointer, c: Pointer, out: Pointer
     n=14,
     smooth=3,
     signal=3,
-    state=lambda n, smooth, signal: 4 + smooth + signal,
+    state=lambda n, smooth, signal: 2 + smooth + signal,
     lookback=lambda n, smooth, signal: n,
     warmup=lambda n, smooth, signal: n + smooth + signal - 3,
     memory=lambda n, smooth, signal: n + smooth + signal - 2,
@@ -59,34 +75,29 @@ def rsi(s: Pointer, x: Pointer, e: Pointer, p: Pointer, c: Pointer, out: Pointer
 def stochastic(s: Pointer, x: Pointer, e: Pointer, p: Pointer, c: Pointer, out: Pointer) -> None:
     """Where the close stands in the range of n bars (flat: 50), averaged over `smooth` bars, and that over `signal`."""
     n, smooth, signal = int(p[0]), int(p[1]), int(p[2])
-    w, v, first = c[WIDTH], c[STRIDE], c[FIRST]
-    high, low, fast, slow = int(s[0]), int(s[1]), int(s[2]), int(s[3])
-    for j in range(c[ROWS]):
-        i = first + j
-        high = top(x, HIGH * w + j, n, i, high)
-        low = bottom(x, LOW * w + j, n, i, low)
-        peak, trough = x[HIGH * w + j - i + high], x[LOW * w + j - i + low]
-        s[4 + fast] = 100.0 * (x[CLOSE * w + j] - trough) / (peak - trough) if peak > trough else 50.0
+    w, v, first, rows = c[WIDTH], c[STRIDE], c[FIRST], c[ROWS]
+    channel(x, HIGH * w, LOW * w, rows, n, out, out, v)
+    fast, slow = int(s[0]), int(s[1])
+    for j in range(rows):
+        s[2 + fast] = 100.0 * position(x[CLOSE * w + j], out[j], out[v + j])
         fast = fast + 1 if fast + 1 < smooth else 0
         total = 0.0
         for k in range(smooth):
-            total += s[4 + k]
-        line = total / smooth
-        s[4 + smooth + slow] = line
+            total += s[2 + k]
+        out[j] = s[2 + smooth + slow] = total / smooth
         slow = slow + 1 if slow + 1 < signal else 0
         total = 0.0
         for k in range(signal):
-            total += s[4 + smooth + k]
-        warm = i >= n + smooth + signal - 3
-        out[j] = min(max(line, 0.0), 100.0) if warm else NAN
-        out[v + j] = min(max(total / signal, 0.0), 100.0) if warm else NAN
-    s[0], s[1], s[2], s[3] = high, low, fast, slow
+            total += s[2 + smooth + k]
+        out[v + j] = total / signal
+    s[0], s[1] = fast, slow
+    for j in range(min(max(n + smooth + signal - 3 - first, 0), rows)):
+        out[j] = out[v + j] = NAN
 
 
 @feature(
     outputs=[Output(name="willr_{n}", unit="-100 to 0", low=-100.0, high=0.0)],
     n=14,
-    state=2,
     lookback=lambda n: n,
     warmup=lambda n: n - 1,
     memory=lambda n: n,
@@ -95,19 +106,18 @@ def stochastic(s: Pointer, x: Pointer, e: Pointer, p: Pointer, c: Pointer, out: 
 )
 def williams(s: Pointer, x: Pointer, e: Pointer, p: Pointer, c: Pointer, out: Pointer) -> None:
     """Percent R: how far the close is below the highest high of n bars, in percent of their range (flat: -50)."""
-    n, w, first = int(p[0]), c[WIDTH], c[FIRST]
-    high, low = int(s[0]), int(s[1])
-    for j in range(c[ROWS]):
-        i = first + j
-        high = top(x, HIGH * w + j, n, i, high)
-        low = bottom(x, LOW * w + j, n, i, low)
-        if i < n - 1:
-            out[j] = NAN
-            continue
-        peak, trough = x[HIGH * w + j - i + high], x[LOW * w + j - i + low]
-        below = (peak - x[CLOSE * w + j]) / (peak - trough) if peak > trough else 0.5
-        out[j] = -100.0 * min(max(below, 0.0), 1.0)
-    s[0], s[1] = high, low
+    n, w, first, rows = int(p[0]), c[WIDTH], c[FIRST], c[ROWS]
+    high, low, close = HIGH * w, LOW * w, CLOSE * w
+    if rows < n:
+        for j in range(rows):
+            out[j] = 100.0 * (position(x[close + j], highest(x, high + j, n), lowest(x, low + j, n)) - 1.0)
+    else:
+        tops, bottoms = np.empty(rows), np.empty(rows)
+        channel(x, high, low, rows, n, tops, bottoms, 0)
+        for j in range(rows):
+            out[j] = 100.0 * (position(x[close + j], tops[j], bottoms[j]) - 1.0)
+    for j in range(min(max(n - 1 - first, 0), rows)):
+        out[j] = NAN
 
 
 @feature(

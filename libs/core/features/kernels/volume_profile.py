@@ -8,7 +8,7 @@ from numba import njit
 
 from libs.core.features.inputs import HIGH, LOW, VOLUME
 from libs.core.features.kit import Output, feature
-from libs.core.features.parts import FIRST, NAN, NUMBER, ROWS, STRIDE, WIDTH, Pointer, bottom, top, worn
+from libs.core.features.parts import FIRST, NAN, NUMBER, ROWS, STRIDE, WIDTH, Pointer, worn
 
 QUOTE = "quote currency"
 
@@ -29,6 +29,33 @@ again to the last bit, and bins through which the same bars went stay equal."""
 
 ROOM = 16.0
 """A bar larger than this many times the largest one at the last rebuild asks for another step."""
+
+
+@njit(cache=False)
+def top(x: Pointer, last: int, n: int, i: int, at: int) -> int:
+    """Index since the first bar of the highest of the n values that end at x[last], bar i; the newest of equals.
+
+    `at`: the answer at the bar before; only when that bar leaves the window are all n looked at.
+    """
+    if at > i - n:
+        return i if x[last] >= x[last - i + at] else at
+    best, found = x[last - n + 1], n - 1
+    for k in range(n - 2, -1, -1):
+        if x[last - k] >= best:
+            best, found = x[last - k], k
+    return i - found
+
+
+@njit(cache=False)
+def bottom(x: Pointer, last: int, n: int, i: int, at: int) -> int:
+    """As `top`, of the lowest."""
+    if at > i - n:
+        return i if x[last] <= x[last - i + at] else at
+    best, found = x[last - n + 1], n - 1
+    for k in range(n - 2, -1, -1):
+        if x[last - k] <= best:
+            best, found = x[last - k], k
+    return i - found
 
 
 @njit(cache=False)
