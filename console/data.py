@@ -175,8 +175,6 @@ async def run_update(config: Path | None, as_json: bool) -> int:
     """Everything in data.history; 1 when an entry could not be brought up to date."""
     settings = load_settings(config or default_config())
     var = settings.platform.var if settings.platform.var.is_absolute() else ROOT / settings.platform.var
-    if not settings.data.history:
-        raise CommandError("data.history of the configuration is empty: nothing to update; see docs/data.md")
     screen = Console(stderr=True)
     with Progress(console=screen, transient=True, disable=as_json or not screen.is_terminal) as bars:
 
@@ -190,8 +188,10 @@ async def run_update(config: Path | None, as_json: bool) -> int:
             {name: getattr(row, name) for name in Updated.__slots__} | {"place": str(row.place)} for row in results
         ]
         sys.stdout.write(json.dumps(plain) + "\n")
-    else:
+    elif results:
         make_console().print(_updates(results))
+    else:
+        make_console().print("nothing to update: data.history of the configuration is empty; see docs/data.md")
     return 1 if any(row.problem for row in results) else 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -114,7 +115,9 @@ async def update(
                 before = await source.now() - int(keep_s * SECOND)
                 start = max(start, before)
                 if load_manifest(place) is not None:
-                    dropped = await asyncio.to_thread(prune, place, before, await _cited(store, entry))
+                    dropped = await asyncio.to_thread(
+                        prune, place, before, await _cited(store, entry.source, entry.symbol)
+                    )
             wish = Wish(entry.source, entry.symbol, entry.interval, start, 0, place, {})
             outcome = await fetch(source, wish, progress)
         finally:
@@ -148,10 +151,31 @@ async def update_all(
         found = []
         for entry in settings.data.history:
             found.append(await update(entry, settings, var, store, progress(f"{entry.source} {entry.symbol}")))
-        return found
+        had = {row.place for row in found}
+        return found + [row for row in await drop_others(settings, var, store) if row.place not in had]
     finally:
         if store is not None:
             await store.close()
+
+
+async def drop_others(settings: Settings, var: Path, store: Store | None) -> list[Updated]:
+    """Drop what may no longer be kept from every download under <var>/data, whoever made it; those that lost rows."""
+    found: list[Updated] = []
+    for path in sorted((var / "data").glob("*.json")):
+        try:
+            place = place_of(str(path.with_suffix("")))
+            known = load_manifest(place)
+            if known is None or not known.what.keep_s:
+                continue
+            before = time.time_ns() - int(settings.features.deriv_ticks_hours * HOUR_S * SECOND)
+            cited = await _cited(store, known.what.source, known.what.symbol)
+            gone = await asyncio.to_thread(prune, place, before, cited)
+        except (TableError, StoreError) as err:
+            found.append(Updated(path.stem, Place(Format.CSV, path), problem=str(err)))
+        else:
+            if gone:
+                found.append(Updated(str(known.what), place, known.rows - gone, dropped=gone))
+    return found
 
 
 async def _open_store(settings: Settings, var: Path) -> Store | None:
@@ -205,13 +229,13 @@ async def write_history(store: Store, what: What, columns: Columns) -> int:
     return await store.write_readings(what.source, what.symbol, columns)
 
 
-async def _cited(store: Store | None, entry: HistorySettings) -> Collection[Nanos]:
+async def _cited(store: Store | None, venue: str, symbol: str) -> Collection[Nanos]:
     """Times of the ticks that orders on record cite."""
     if store is None:
         return ()
     query = "SELECT body -> 'items' AS items FROM cited WHERE body ->> 'venue' = $1 AND body ->> 'symbol' = $2"
     try:
-        rows: Sequence[Any] = await store.pool.fetch(query, entry.source, entry.symbol)
+        rows: Sequence[Any] = await store.pool.fetch(query, venue, symbol)
     except FAILURES as err:
         raise explained(err, store.url) from err
     items = [item for row in rows if row["items"] for item in msgspec.json.decode(row["items"])]

@@ -18,15 +18,18 @@ from libs.common.chassis import FatalError
 from libs.common.settings import Settings
 from libs.common.settings.sources import HistorySettings, PollerSettings
 from libs.common.store import Store
-from libs.core.history import Kind, rows_in
+from libs.core.history import Kind, Page, of_rows, rows_in
 from libs.core.types import SECOND, Bar, BarFlag, FeedHealth, FeedState, Reading
+from libs.research.tables import place_of
+from libs.research.tables.download import download
+from libs.research.tables.manifest import What
 from libs.research.tables.read import read_table
 from libs.venues.errors import VenueRefused
 from services.ingest.outgoing import Outgoing
 from services.ingest.pollers import Poller, Pollers
 from services.ingest.schedule import HistorySchedule
 from services.ingest.sources import open_source
-from services.ingest.updates import Updated, update
+from services.ingest.updates import Updated, update, update_all
 from services.simulator.app import Simulator
 from services.simulator.settings import SimulatorOptions
 
@@ -208,8 +211,6 @@ def schedule_of(tmp_path: Path, work: Any, when: str = "0 0 1 1 *", trigger: Any
 async def test_history_is_updated_when_its_hour_comes(tmp_path: Path, until: Until) -> None:
     from apscheduler.triggers.interval import IntervalTrigger
 
-    from libs.research.tables import place_of
-
     done = [Updated("a", place_of("a.csv"), rows=5, new=2), Updated("b", place_of("b.csv"), problem="no key")]
 
     async def work() -> list[Updated]:
@@ -290,6 +291,21 @@ async def test_raw_ticks_go_when_their_hours_are_over_but_those_that_an_order_ci
     finally:
         await store.close()
         await simulator.stop()
+
+
+async def test_ticks_that_somebody_downloaded_by_hand_go_as_well(tmp_path: Path) -> None:
+    now = time.time_ns()
+    place = place_of(str(tmp_path / "data" / "mine.csv"))
+    what = What(source="deriv", symbol="R_100", interval="ticks", kind=Kind.TRADES, keep_s=86_400.0)
+
+    async def fetch(start: int, end: int, after: str) -> AsyncIterator[Page]:
+        yield Page(of_rows(Kind.TRADES, [(now - age * 3600 * SECOND, 1.0, 0.0, 0, age) for age in (30, 20, 1)]), "all")
+
+    await download(place, what, now - 40 * 3600 * SECOND, now, now, fetch)
+    (row,) = await update_all(hours(24.0), tmp_path)
+    assert (row.dropped, row.rows, row.problem) == (1, 2, "")
+    assert rows_in(read_table(place).columns) == 2
+    assert await update_all(hours(24.0), tmp_path) == []
 
 
 def hours(keep: float) -> Settings:
