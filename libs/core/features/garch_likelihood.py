@@ -31,7 +31,7 @@ MAX_PERSISTENCE: Final = 0.99999
 LEAST_OMEGA: Final = 1e-8
 """Smallest omega as a share of the variance of the window; its largest is that variance tenfold."""
 
-STARTS: Final = ((0.9, 0.1, 1.0), (0.99, 0.03, 1.0), (0.4, 0.4, 1.0), (0.995, 0.01, 0.05), (0.97, 0.3, 1.0))
+STARTS: Final = ((0.9, 0.1, 1.0), (0.99, 0.03, 1.0), (0.4, 0.4, 1.0), (0.995, 0.01, 0.05))
 """Where searches begin: alpha + beta, alpha's share of it, omega against what keeps the variance of the window."""
 
 FIRST_STEPS: Final = 6
@@ -168,28 +168,33 @@ def fit(r: Floats, at: int, n: int, f: Floats, tolerance: float) -> bool:
             math.log(1.0 - p),
             share,
         )
-        value = _search(r, at, n, f, variance, FIRST_STEPS, tolerance)
+        value = _search(r, at, n, f, variance, FIRST_STEPS, tolerance, best)
         if value < best:
             best = value
             for k in range(4):
                 f[_BEST + k] = f[_POINT + k]
     for k in range(4):
         f[_POINT + k] = f[_BEST + k]
-    _search(r, at, n, f, variance, ITERATIONS, tolerance)
+    _search(r, at, n, f, variance, ITERATIONS, tolerance, math.inf)
     p, share = 1.0 - math.exp(f[_POINT + 2]), f[_POINT + 3]
     f[MU], f[OMEGA], f[ALPHA], f[BETA] = f[_POINT], math.exp(f[_POINT + 1]), p * share, p * (1.0 - share)
     return True
 
 
 @njit(cache=False)
-def _search(r: Floats, at: int, n: int, f: Floats, variance: float, steps: int, tolerance: float) -> float:
-    """Damped Fisher scoring from the point f[_POINT...]; the least loss seen."""
+def _search(
+    r: Floats, at: int, n: int, f: Floats, variance: float, steps: int, tolerance: float, rival: float
+) -> float:
+    """Damped Fisher scoring from the point f[_POINT...]; the least loss seen. It gives up when not even
+    what the next step promises, twice what a parabola would keep, reaches the loss `rival`."""
     least = _score_at(r, at, n, f)
     damping, before = 1e-3, math.inf
     for _ in range(steps):
         promise = _step(f, damping, variance)
         blind = 0.0 <= promise < BLIND
         if blind and (promise <= tolerance * n or promise >= before):
+            break
+        if least - max(promise, 0.0) > rival:
             break
         value = math.inf
         if promise > 0.0:

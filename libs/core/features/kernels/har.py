@@ -86,7 +86,7 @@ def residual(s: Pointer, place: int, target: float) -> float:
     left = target - s[MEANS + 3]
     for k in range(3):
         left -= s[SLOPES + k] * (s[place + k] - s[MEANS + k])
-    return left
+    return float(left)
 
 
 @njit(cache=False)
