@@ -115,7 +115,7 @@ def intensity_of(world: World) -> Floats:
     for bar, prints in zip(world.bars, signed(world), strict=True):
         times += [item.ts_event for item, _, _ in prints]
         heard = (bar.ts_event - times[0]) / 1e9
-        ages = (bar.ts_event - np.array(times[1:], dtype=np.int64)) / 1e9
+        ages = (bar.ts_event - np.array([at for at in times if at > times[0]], dtype=np.int64)) / 1e9
         weight = rate * np.exp(-rate * ages[ages < 60 * HALF_LIFE_S]).sum()
         values.append(weight / (1.0 - math.exp(-rate * heard)) if heard >= 30.0 else math.nan)
     return np.array(values)
