@@ -36,16 +36,23 @@ _SQL: Final = {"i8": "bigint", "i4": "integer", "i2": "smallint", "f8": "double 
 
 _BAR_VALUES: Final = ("open", "high", "low", "close", "volume", "buy_volume", "trades", "last_seq")
 
+_HISTORY: Final = BarFlag.HISTORY.value
+_DIFFERS: Final = (
+    f"({', '.join(f'bars.{name}' for name in _BAR_VALUES)}) IS DISTINCT FROM "
+    f"({', '.join(f'{{0}}.{name}' for name in _BAR_VALUES)})"
+)
 # A later answer of the same history corrects an earlier one; otherwise as for the live stream.
+_CORRECTS: Final = f"(bars.flags & {_HISTORY} <> 0 AND bar_rank({{0}}.flags) = bar_rank(bars.flags) AND {_DIFFERS})"
+# Rows that would change nothing are left out first: an upsert writes to the row that it meets, even to leave it alone.
 _WRITE_BARS: Final = f"""
 INSERT INTO bars (venue, symbol, interval_s, open_time, {", ".join(_BAR_VALUES)}, flags, ts_recv)
-SELECT DISTINCT ON (open_time) $1, $2, $3::integer, open_time, {", ".join(_BAR_VALUES)},
-    flags | {BarFlag.HISTORY.value}, 0
-FROM incoming ORDER BY open_time, ctid DESC
-{BARS.on_conflict}
-    OR (bars.flags & {BarFlag.HISTORY.value} <> 0 AND bar_rank(excluded.flags) = bar_rank(bars.flags)
-        AND ({", ".join(f"bars.{name}" for name in _BAR_VALUES)})
-            IS DISTINCT FROM ({", ".join(f"excluded.{name}" for name in _BAR_VALUES)}))
+SELECT $1, $2, $3::integer, open_time, {", ".join(_BAR_VALUES)}, flags, 0
+FROM incoming i
+WHERE NOT EXISTS (
+    SELECT FROM bars WHERE venue = $1 AND symbol = $2 AND interval_s = $3::integer AND open_time = i.open_time
+        AND NOT (bar_rank(i.flags) > bar_rank(bars.flags) OR {_CORRECTS.format("i")})
+)
+{BARS.on_conflict} OR {_CORRECTS.format("excluded")}
 """
 _KIND: Final = "CASE WHEN size > 0 THEN 'trade' ELSE 'price' END"
 _WRITE_TICKS: Final = (
@@ -94,8 +101,34 @@ ORDER BY open_time
 async def write_bars(pool: asyncpg.Pool, venue: str, symbol: str, interval_s: int, columns: Given) -> int:
     """See `Store.write_history_bars`."""
     count = len(columns["open_time"])
-    whole = {"flags": np.zeros(count, "i4"), "last_seq": np.zeros(count, "i8"), **columns}
-    return await _write(pool, BAR_FIELDS, whole, (_WRITE_BARS,), (venue, symbol, interval_s))
+    flags = np.asarray(columns.get("flags", np.zeros(count, "i4"))) | _HISTORY
+    numbers = columns.get("last_seq", np.zeros(count, "i8"))
+    fixed = {"interval_s": np.full(count, interval_s, "i4"), "ts_recv": np.zeros(count, "i8")}
+    whole = _once({**columns, "flags": flags, "last_seq": numbers, **fixed}, "open_time")
+    written = 0
+    for at in range(0, len(whole["open_time"]), SLICE):
+        part = {name: values[at : at + SLICE] for name, values in whole.items()}
+        stream = packed(
+            (("interval_s", "i4"), *BAR_FIELDS, ("ts_recv", "i8")), part, {"venue": venue, "symbol": symbol}
+        )
+        try:
+            async with pool.acquire() as connection, connection.transaction():
+                await _copy(connection, stream, "bars", BARS.columns)
+            written += len(part["open_time"])
+        except (asyncpg.UniqueViolationError, asyncpg.ConfigurationLimitExceededError):
+            written += await _write(pool, BAR_FIELDS, part, (_WRITE_BARS,), (venue, symbol, interval_s))
+    return written
+
+
+def _once(columns: Given, key: str) -> Given:
+    """Rows in the order of `key`, each value of it once: the last row that has it."""
+    times = columns[key]
+    if len(times) < 2 or (times[1:] > times[:-1]).all():
+        return columns
+    if len({len(values) for values in columns.values()}) != 1:
+        raise ValueError("columns of different lengths")
+    _, last = np.unique(times[::-1], return_index=True)
+    return {name: values[::-1][last] for name, values in columns.items()}
 
 
 async def write_ticks(pool: asyncpg.Pool, venue: str, symbol: str, columns: Given) -> int:
@@ -137,7 +170,7 @@ async def _write(
         async with pool.acquire() as connection, connection.transaction():
             await connection.execute(UNLIMITED)
             await connection.execute(f"CREATE TEMPORARY TABLE incoming ({made}) ON COMMIT DROP")
-            await _copy(connection, stream)
+            await _copy(connection, stream, "incoming", [name for name, _ in fields])
             await connection.execute("ANALYZE incoming")
             for statement in statements:
                 status = await connection.execute(statement, *names)
@@ -145,9 +178,9 @@ async def _write(
     return written
 
 
-async def _copy(connection: Connection, stream: bytes) -> None:
+async def _copy(connection: Connection, stream: bytes, table: str, columns: Sequence[str]) -> None:
     async def pieces() -> AsyncIterator[bytes]:
         for at in range(0, len(stream), PIECE):
             yield stream[at : at + PIECE]
 
-    await connection.copy_to_table("incoming", source=pieces(), format="binary")
+    await connection.copy_to_table(table, source=pieces(), columns=columns, format="binary")

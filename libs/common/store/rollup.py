@@ -28,30 +28,36 @@ TIMEOUT_S: Final = 3_600.0
 
 _SAME: Final = ("high", "low", "volume", "buy_volume", "trades", "flags", "last_seq", "parts", "open", "close")
 
-_WHOLE: Final = (
-    "NOT EXISTS (SELECT FROM dropped d WHERE d.name = 'bars' AND d.venue = t.venue AND d.symbol = t.symbol "
-    "AND d.ranges && int8range(t.bucket, t.bucket + {width}))"
-)
 
+def _statement(interval_s: int, source: str, source_s: str, parts: str, touched: str, rung: str) -> str:
+    """Compute buckets of `interval_s` anew: `touched` selects the rows that changed, `rung` what they are made of.
 
-def _statement(interval_s: int, source: str, source_s: str, parts: str, touched: str, wanted: str) -> str:
-    """Compute buckets of `interval_s` anew: `touched` selects the rows that changed, `wanted` limits what is joined."""
+    Each bucket is looked up by itself: in a join the planner, with old statistics, lets all of them meet all bars.
+    """
     width = interval_s * SECOND
     sets = ", ".join(f"{name} = excluded.{name}" for name in _SAME)
+    wanted = (
+        "NOT EXISTS (SELECT FROM dropped d WHERE d.name = 'bars' AND d.venue = t.venue AND d.symbol = t.symbol "
+        f"AND d.ranges && int8range(t.bucket, t.bucket + {width}))"
+        if source == "bars"
+        else "true"
+    )
     ours, theirs = (", ".join(f"{whose}.{name}" for name in _SAME) for whose in ("rollups", "excluded"))
     return f"""
 INSERT INTO rollups (venue, symbol, interval_s, open_time, source_s, {", ".join(_SAME)})
-SELECT t.venue, t.symbol, {interval_s}, t.bucket, t.source_s, max(b.high), min(b.low), sum(b.volume), sum(b.buy_volume),
-    sum(b.trades)::bigint, bit_or(b.flags), max(b.last_seq), sum({parts})::bigint,
-    (array_agg(b.open ORDER BY b.open_time))[1], (array_agg(b.close ORDER BY b.open_time DESC))[1]
+SELECT t.venue, t.symbol, {interval_s}, t.bucket, t.source_s, made.*
 FROM (
     SELECT DISTINCT venue, symbol, {source_s} AS source_s, open_time - open_time % {width} AS bucket
     FROM {source} WHERE {touched}
 ) t
-JOIN {source} b ON b.venue = t.venue AND b.symbol = t.symbol AND b.{source_s} = t.source_s
-    AND b.open_time >= t.bucket AND b.open_time < t.bucket + {width}
-WHERE {wanted.format(width=width)}
-GROUP BY t.venue, t.symbol, t.source_s, t.bucket
+CROSS JOIN LATERAL (
+    SELECT max(high), min(low), sum(volume), sum(buy_volume), sum(trades)::bigint, bit_or(flags), max(last_seq),
+        sum({parts})::bigint, (array_agg(open ORDER BY open_time))[1], (array_agg(close ORDER BY open_time DESC))[1]
+    FROM {source}
+    WHERE venue = t.venue AND symbol = t.symbol AND {source_s} = t.source_s
+        AND open_time >= t.bucket AND open_time < t.bucket + {width}{rung}
+) made
+WHERE {wanted}
 ON CONFLICT (venue, symbol, interval_s, open_time, source_s) DO UPDATE SET {sets}, stored_at = now()
 WHERE ({ours}) IS DISTINCT FROM ({theirs})
 """
@@ -64,11 +70,11 @@ def _statements() -> tuple[str, ...]:
         divides = f"interval_s < {interval_s} AND {interval_s} % interval_s = 0"
         has_rung = f"AND NOT (interval_s < {below} AND {below} % interval_s = 0)" if below else ""
         direct = f"stored_at >= $1 AND {divides} {has_rung}"
-        found.append(_statement(interval_s, "bars", "interval_s", "1", direct, _WHOLE))
+        found.append(_statement(interval_s, "bars", "interval_s", "1", direct, ""))
         if below:
             again = f"interval_s = {below} AND stored_at = now() AND $1::timestamptz IS NOT NULL"
-            rung = f"b.interval_s = {below}"
-            found.append(_statement(interval_s, "rollups", "source_s", "b.parts", again, rung))
+            rung = f" AND interval_s = {below}"
+            found.append(_statement(interval_s, "rollups", "source_s", "parts", again, rung))
     return tuple(found)
 
 

@@ -60,7 +60,7 @@ class Cluster:
         if self.process is None:
             return
         self.process.send_signal(number)
-        self.process.wait(20)
+        self.process.wait(60)
         if number == signal.SIGKILL:
             self._wait_for_orphans(self.process.pid)
         self.process = None
@@ -78,7 +78,8 @@ class Cluster:
         return f"postgresql://{user}:{password}@127.0.0.1:{self.embedded.port}/{database}"
 
     def close(self) -> None:
-        self.stop()
+        # Nobody needs the data again: an orderly end would first write them all to disk.
+        self.stop(signal.SIGQUIT)
         shutil.rmtree(self.embedded.data, ignore_errors=True)
         shutil.rmtree(self.folder, ignore_errors=True)
 
