@@ -19,8 +19,6 @@ from libs.core.types import SECOND, Bar, BarFlag, Features, Nanos, stable_id
 
 Floats = NDArray[np.float64]
 
-DAY: Nanos = 86_400 * SECOND
-
 
 class Bars(msgspec.Struct, frozen=True, kw_only=True):
     """Columns of bars of one symbol and interval: open times in ns UTC, quote currency, volume in base units.
@@ -88,7 +86,6 @@ class FeatureEngine:
     engine starts over.
 
     Attributes:
-        extras: the extra inputs of the bar to come, in the order of `inputs.EXTRA`; whoever feeds them writes here.
         ignored: bars not taken because they were at or before the last one.
         rejected: bars not taken because a price or volume cannot be.
     """
@@ -101,7 +98,7 @@ class FeatureEngine:
         self.features = features
         self.ignored = 0
         self.rejected = 0
-        self.extras: Floats = np.full(len(EXTRA), np.nan)
+        self._extras: Floats = np.full(len(EXTRA), np.nan)
         self._hash = features.hash
         self._interval = interval_s * SECOND
         self._warmup = features.warmup
@@ -109,6 +106,32 @@ class FeatureEngine:
         self._head, self._state, self._window = driver.state_of(self._plan.keep, self._plan.slots)
         self._controls = np.zeros(parts.CONTROLS, dtype=np.int64)
         self._out = np.full(self._plan.outputs, np.nan)
+        self._held = driver.Machine(
+            plan=self._plan.table,
+            params=self._plan.params,
+            head=self._head,
+            s=self._state,
+            x=self._window,
+            keep=self._plan.keep,
+            derived=self._plan.derived,
+            e=self._extras,
+            nothing=_NO_EXTRAS,
+            c=self._controls,
+            out=self._out,
+            interval=self._interval,
+            seconds=interval_s,
+        )
+        self._machine = driver.packed(self._held)
+
+    @property
+    def extras(self) -> Floats:
+        """The extra inputs of the bar to come, in the order of `inputs.EXTRA`; whoever feeds them writes into it."""
+        return self._extras
+
+    @property
+    def values(self) -> Floats:
+        """Values at the last bar taken, in the order of the set; valid until the next one."""
+        return self._out if self._plan.whole else self._out[self._plan.columns]
 
     @property
     def last_open_time(self) -> Nanos | None:
@@ -134,8 +157,6 @@ class FeatureEngine:
         status = self._advance(bar)
         if status >= driver.STALE:
             return None
-        plan = self._plan
-        values = self._out if plan.whole else self._out[plan.columns]
         return Features(
             id=stable_id("features", self.venue, self.symbol, self.interval_s, bar.open_time, self._hash),
             cause=(bar.id,),
@@ -146,7 +167,7 @@ class FeatureEngine:
             interval_s=self.interval_s,
             bar_time=bar.open_time,
             set_hash=self._hash,
-            values=values.astype("<f8", copy=False).tobytes(),
+            values=self.values.astype("<f8", copy=False).tobytes(),
             open=bar.open,
             high=bar.high,
             low=bar.low,
@@ -167,7 +188,7 @@ class FeatureEngine:
         aligned = bars.open_time % self._interval == 0
         numbers = np.where(aligned, bars.open_time // self._interval, np.int64(-1))
         columns = np.ascontiguousarray([bars.open, bars.high, bars.low, bars.close, bars.volume], dtype=np.float64)
-        session = (bars.open_time // DAY).astype(np.float64) if bars.session is None else bars.session
+        session = (bars.open_time // driver.DAY).astype(np.float64) if bars.session is None else bars.session
         statuses = driver.run(
             plan.table,
             plan.params,
@@ -222,34 +243,9 @@ class FeatureEngine:
         self._window[:, : plan.keep] = values[plan.slots :].reshape(COLUMNS, plan.keep)
 
     def _advance(self, bar: Bar) -> int:
-        number, beside = divmod(bar.open_time, self._interval)
-        if beside:
-            self.rejected += 1
-            return driver.INVALID
-        plan = self._plan
-        status = driver.advance(
-            plan.table,
-            plan.params,
-            self._head,
-            self._state,
-            self._window,
-            plan.keep,
-            plan.derived,
-            self.extras,
-            _NO_EXTRAS,
-            self._controls,
-            self._out,
-            number,
-            bar.open,
-            bar.high,
-            bar.low,
-            bar.close,
-            bar.volume,
-            float(bar.open_time // DAY),
-            self.interval_s,
-        )
+        status = driver.step(self._machine, bar.open_time, bar.open, bar.high, bar.low, bar.close, bar.volume)
         if status == driver.STALE:
             self.ignored += 1
         elif status == driver.INVALID:
             self.rejected += 1
-        return int(status)
+        return status

@@ -102,13 +102,14 @@ def test_what_lives_outside_the_state_is_lost_at_a_snapshot() -> None:
 
     class Forgetful:
         name = "forgetful"
-        values = (Value(name="mean", memory=5, warmup=4),)
+        values = (Value(name="close", memory=0, warmup=0),)
 
         def rows(self, history: History) -> Floats:
-            close = history.bars.close
-            means = np.full(len(close), np.nan)
-            means[4:] = np.lib.stride_tricks.sliding_window_view(close, 5).mean(axis=1)
-            return means[:, None]
+            rows = np.full((len(history), 1), np.nan)
+            fresh = np.diff(history.numbers, prepend=-1) > 0
+            fresh &= history.numbers >= np.maximum.accumulate(history.numbers)
+            rows[fresh, 0] = history.bars.close[fresh]
+            return rows
 
         def steps(self, history: History, restarts: object) -> Floats:
             rows = self.rows(history)
