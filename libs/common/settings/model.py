@@ -207,7 +207,7 @@ class RetentionSettings(_Section):
     ticks_days: int = Field(7, ge=1, description="ticks and quotes")
     book_days: int = Field(2, ge=1, description="top of the book, each 100 ms")
     bars_days: int = Field(365, ge=1, description="bars, live and from history")
-    features_days: int = Field(7, ge=1, description="feature vectors; the full set is some 2 KB each")
+    features_days: int = Field(2, ge=1, description="feature vectors; one of 250 values takes 3 KB")
     rollups_days: int = Field(3650, ge=1, description="bars rolled up from stored ones, by their own time")
 
 
@@ -406,6 +406,12 @@ class Settings(_Section):
         endpoints = {venue.name: venue.endpoint for venue in self.data.venues}
         live = self.trading.mode == "live"
         return live and any(endpoints[account.venue] != "simulator" for account in self.trading.accounts)
+
+    @property
+    def market_age_s(self) -> float | None:
+        """How long the stream of raw prices may keep them, seconds; None where no venue's terms say anything."""
+        deriv = any(venue.name.partition(":")[0] == "deriv" for venue in self.data.venues)
+        return self.features.deriv_ticks_hours * 3_600 if deriv else None
 
     @model_validator(mode="after")
     def _features_come_from_symbols(self) -> Settings:
