@@ -113,6 +113,7 @@ def test_a_market_that_stands_still_is_not_measured_in_nothing() -> None:
     watch = OutlierWatch(floor_bp=10)
     for n in range(240):
         watch.take(at(n - 240, 100.0))
+    assert found(watch, 0) == []
     watch.take(at(0, 100.05))
     watch.take(at(1, 100.0))
     assert found(watch, 5) == []
