@@ -10,7 +10,7 @@ import msgspec
 from fastapi import APIRouter
 
 from libs.common.bus import BusError, Subscription
-from libs.common.chassis import Chassis
+from libs.common.chassis import Chassis, FatalError
 from libs.common.stage_runner import StageRunner
 from libs.core.agents import Series
 from libs.core.agents import warm_kernels as warm_agents
@@ -37,7 +37,11 @@ class PredictApp:
     def __init__(self, chassis: Chassis) -> None:
         self._chassis, self._bus = chassis, chassis.bus
         self._config = predict_config(chassis.settings)
-        self._runner = StageRunner(PredictStage(self._config), self._bus, observe=metrics.observe)
+        try:
+            stage = PredictStage(self._config)
+        except ValueError as err:
+            raise FatalError(f"the stage cannot be built from the configuration: {err}") from None
+        self._runner = StageRunner(stage, self._bus, observe=metrics.observe)
         self._handlers = Handlers(self._runner, chassis.clocks)
         self._subscriptions: list[Subscription] = []
         self._warm_bars: dict[Series, int] = {}
