@@ -76,7 +76,7 @@ def realised_vol(s: Pointer, x: Pointer, e: Pointer, p: Pointer, c: Pointer, out
     lookback=1,
     warmup=lambda decay, seed: seed + 1,
     memory=lambda decay, seed: forgets(1.0 - decay, seed),
-    oracle="recursion in numpy",
+    oracle="recursion in Python",
     source="RiskMetrics 1996",
 )
 def ewma_vol(s: Pointer, x: Pointer, e: Pointer, p: Pointer, c: Pointer, out: Pointer) -> None:

@@ -118,7 +118,7 @@ def value_area(s: Pointer, bins: int, point: int, wanted: float) -> tuple[int, i
     lookback=lambda n, bins, share: n,
     warmup=lambda n, bins, share: n,
     memory=lambda n, bins, share: n,
-    oracle="brute force, the whole profile at each bar",
+    oracle="brute force over the whole window at each bar",
     source="Steidlmayer; equal bins of the log price from the lowest low to the highest high, volume even over a bar",
 )
 def volume_profile(s: Pointer, x: Pointer, e: Pointer, p: Pointer, c: Pointer, out: Pointer) -> None:
