@@ -30,6 +30,7 @@ async def symbols(repeats: int) -> Line:
     bars = history(WARM + SECONDS * repeats)
     engines = [FeatureEngine("binance", f"B{number:03d}USDT", 1, FULL) for number in range(SYMBOLS)]
     for engine in engines:
+        engine.extras[:] = 1.0
         for bar in bars[:WARM]:
             engine.take(bar)
     values = []
