@@ -444,7 +444,9 @@ async def test_a_bar_that_opens_elsewhere_is_told(ingest: Running, venue: FakeVe
 async def test_a_machine_clock_behind_the_venues_is_named_and_its_end_too(ingest: Running, venue: FakeVenue) -> None:
     def tell(offset_s: float) -> None:
         now = time.time_ns()
-        venue.feed.clock(now + int(offset_s * SECOND), now, extrapolate=True, speed=1.0, state=FeedState.OPEN)
+        for ago in range(12, -1, -1):
+            then = now - ago * SECOND
+            venue.feed.clock(then + int(offset_s * SECOND), then, extrapolate=True, speed=1.0, state=FeedState.OPEN)
 
     async def told(event: str, offset_s: float) -> FeedHealth:
         found: list[FeedHealth] = []

@@ -214,6 +214,15 @@ def test_the_drift_is_the_slope(ppm: float) -> None:
     assert told(0.2, ppm / 1e6, seconds=300).drift_ppm() == pytest.approx(ppm, abs=60)
 
 
+def test_a_start_in_which_everything_is_late_makes_no_clock_wrong() -> None:
+    watch = ClockWatch()
+    for n in range(12):
+        recv = T0 + n * SECOND
+        watch.saw(recv - (3 * SECOND if n < 6 else 20 * MILLISECOND), recv)
+        assert watch.known == (n >= 10)
+        assert abs(watch.offset) < 0.1 * SECOND
+
+
 def test_nothing_is_said_of_a_clock_before_it_is_known() -> None:
     watch = ClockWatch()
     assert (watch.known, watch.offset, watch.drift_ppm()) == (False, 0, 0.0)
