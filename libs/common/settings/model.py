@@ -132,7 +132,7 @@ class DataSettings(_Section):
 
     venues: tuple[VenueSettings, ...] = Field(min_length=1)
     bar_intervals: tuple[BarInterval, ...] = ("1s", "5s", "1m", "5m", "15m", "1h")
-    warmup_bars: int = Field(600, ge=50, le=5000, description="bars of history asked for per symbol and interval")
+    warmup_bars: int = Field(1100, ge=50, le=5000, description="bars of history asked for per symbol and interval")
     bar_timer_ms: int = Field(250, ge=0, le=60_000, description="a bar closes this long after its end without an event")
     tick_batch_ms: float = Field(5.0, ge=0, le=1000, description="ticks travel in batches of this many milliseconds")
     stale_after_s: Seconds = Field(10.0, description="no tick for this long (data time) makes a feed stale")
