@@ -14,7 +14,7 @@ from libs.core.agents.artifact import Artifact, Manifest, make_artifact
 from libs.core.agents.model import calibrated
 from libs.research.training.base import TrainOptions
 from libs.research.training.calibrate import conformal_widths, fit_calibrator
-from libs.research.training.dataset import DataProblem, Dataset, Floats
+from libs.research.training.dataset import DataProblem, Dataset, Floats, Ints
 from libs.research.training.folds import Fold
 from libs.research.training.scores import ece, log_loss, skill, two_class
 
@@ -22,6 +22,9 @@ CODE = "1"
 """Version of the training code; +1 whenever the same data, seed and settings would give another model."""
 
 MIN_SCALE = 1e-9
+
+UNSEEN = "unseen"
+"""Part of a direction model: what it said of its calibration slice before it was fitted on it, for the stack."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,4 +136,26 @@ def finished(manifest: Manifest, parts: dict[str, bytes], data: Dataset, fold: F
         spread = data.sigma[rows]
         scores = np.abs(data.next_return[rows]) / np.where(spread > 0.0, spread, math.nan)
         named = msgspec.structs.replace(named, conformal=conformal_widths(scores))
-    return make_artifact(msgspec.structs.replace(named, metrics={**manifest.metrics, **metrics}), parts)
+    whole = {**parts, UNSEEN: _packed(data, rows, p)}
+    return make_artifact(msgspec.structs.replace(named, metrics={**manifest.metrics, **metrics}), whole)
+
+
+def _packed(data: Dataset, rows: Ints, p: Floats) -> bytes:
+    import msgspec
+
+    times, said = data.bars.open_time[rows].astype("<i8"), p[rows].astype("<f4")
+    return msgspec.msgpack.encode((times.tobytes(), said.tobytes()))
+
+
+def unseen(data: Dataset, artifact: Artifact) -> tuple[Ints, Floats] | None:
+    """Rows of the calibration slice and (n, 3) what it said of them, not calibrated; None without a direction."""
+    import msgspec
+
+    if UNSEEN not in artifact.parts:
+        return None
+    times, said = msgspec.msgpack.decode(artifact.parts[UNSEEN], type=tuple[bytes, bytes])
+    at = np.frombuffer(times, dtype="<i8")
+    rows = np.searchsorted(data.bars.open_time, at)
+    there = rows < len(data)
+    there[there] = data.bars.open_time[rows[there]] == at[there]
+    return rows[there], np.frombuffer(said, dtype="<f4").astype(np.float64).reshape(-1, 3)[there]
