@@ -10,7 +10,7 @@ import numpy as np
 
 from libs.core.agents.artifact import Artifact
 from libs.core.agents.meta_model import AGENT, KIND, PART, StackModel, Weights, inputs_of
-from libs.core.agents.model import calibrated, log_odds
+from libs.core.agents.model import Model, calibrated, log_odds
 from libs.research.training.base import TrainOptions
 from libs.research.training.dataset import DataProblem, Dataset, Floats, Ints, Mask
 from libs.research.training.folds import Fold
@@ -72,6 +72,17 @@ def said_unseen(data: Dataset, artifact: Artifact) -> Floats:
     rows, raw = found
     p = np.full((len(data), 3), np.nan)
     p[rows] = calibrated(raw, artifact.manifest)
+    return p
+
+
+def joint(artifact: Artifact, model: Model, heard: Mapping[str, Floats], n: int) -> Floats:
+    """(n, 3) calibrated forecast of a stack from its agents' calibrated ones, (n, 3) each; NaN where nobody speaks."""
+    nothing = np.empty(0)
+    rows = table(artifact.manifest.features, heard, n)
+    raw = model.history(rows, nothing, np.empty((0, 5)), np.empty(0, dtype=np.int64)).p
+    known = np.isfinite(raw).all(axis=1)
+    p = np.full((n, 3), np.nan)
+    p[known] = calibrated(raw[known], artifact.manifest)
     return p
 
 
