@@ -51,12 +51,13 @@ def walk(
     """
     bring_loaders()
     folds = walk_forward(data, blocks=blocks)
-    everyone = [*plan.agents, *([META] if len(plan.agents) > 1 else [])]
+    agents = [agent for agent in plan.agents if agent != META]
+    everyone = [*agents, *([META] if len(agents) > 1 else [])]
     kept = _Kept(work, f"{blocks} {identity_of(data, plan)}")
     voices: dict[str, list[Voice]] = {agent: [] for agent in everyone}
     for number, fold in enumerate(folds):
         before: dict[str, Floats] = {}
-        for agent in plan.agents:
+        for agent in agents:
             name = f"{agent}-{number}"
             said = kept.get(name)
             if said is None:
@@ -67,7 +68,7 @@ def walk(
             voices[agent].append(voice)
             before[agent] = unseen
         if META in voices:
-            now = {agent: voices[agent][-1] for agent in plan.agents}
+            now = {agent: voices[agent][-1] for agent in agents}
             voices[META].append(_joint(data, fold, plan, before, now, make_session))
         progress("walk-forward", (number + 1) / len(folds), f"block {number + 1} of {len(folds)}")
     beside: dict[str, list[Voice]] = {}
