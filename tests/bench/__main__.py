@@ -22,9 +22,11 @@ from tests.bench import (
     feature_scale,
     feature_step,
     flow_messages,
+    garch_hmm,
     headlines,
     ingest,
     memory,
+    onnx_serving,
     orders,
     simulator,
     store,
@@ -36,8 +38,9 @@ Lines = Awaitable[list[Line]]
 PEERS: dict[str, Callable[[int], Lines]] = {
     "feature_peers": feature_peers.run,
     "book_recorded": book_recorded.run,
+    "garch_hmm": garch_hmm.run,
 }
-"""Those against talipp, TA-Lib, polars and sortedcontainers alone."""
+"""Those against talipp, TA-Lib, polars, sortedcontainers, arch and hmmlearn alone."""
 
 RUNS: dict[str, Callable[[int], Lines]] = {
     "feature_step": feature_step.run,
@@ -49,6 +52,7 @@ RUNS: dict[str, Callable[[int], Lines]] = {
     "ingest_throughput": ingest.run,
     "orders": orders.run,
     "headlines": headlines.run,
+    "onnx_serving": onnx_serving.run,
     "simulator": simulator.run,
     "end_to_end": lambda repeats: end_to_end.run(repeats=repeats),
     "memory_embedded": lambda repeats: memory.run(),
