@@ -16,6 +16,7 @@ import uvloop
 from libs.common.embedded.process import StackError
 from tests.bench import (
     book_recorded,
+    boosted_rows,
     bus_hop,
     end_to_end,
     feature_peers,
@@ -53,6 +54,7 @@ RUNS: dict[str, Callable[[int], Lines]] = {
     "orders": orders.run,
     "headlines": headlines.run,
     "onnx_serving": onnx_serving.run,
+    "boosted_rows": boosted_rows.run,
     "simulator": simulator.run,
     "end_to_end": lambda repeats: end_to_end.run(repeats=repeats),
     "memory_embedded": lambda repeats: memory.run(),
