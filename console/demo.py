@@ -26,7 +26,7 @@ from console.recorder import SESSIONS, record_session
 from console.summary import Summary, print_summary, summarise
 from libs.common.bus import NatsBus
 from libs.common.embedded.process import StackError
-from libs.common.embedded.stack import SERVICES, Stack, StackOptions
+from libs.common.embedded.stack import AT_ONCE, SERVICES, Stack, StackOptions
 from libs.common.logs import configure_logs
 from libs.common.settings import Settings, load_settings
 from libs.research.session import read_session
@@ -233,7 +233,8 @@ async def run_stack(
         console.print("[dim]draining[/dim]")
         codes = await stack.stop_services()
         problems = _service_problems(stack, codes)
-        facts = {"title": title, "ready_after_s": round(max(stack.ready_at.values()) - started_ns / 1e9, 1)}
+        ready_at = max(stack.ready_at[name] for name in AT_ONCE)
+        facts = {"title": title, "ready_after_s": round(ready_at - started_ns / 1e9, 1)}
         folder = var.parent / SESSIONS if var.name == DEMO else var / SESSIONS
         session = await record_session(bus, folder, started_ns, facts)
     _, messages = read_session(session)

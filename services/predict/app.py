@@ -10,7 +10,10 @@ import msgspec
 from fastapi import APIRouter
 
 from libs.common.bus import BusError, Subscription
-from libs.common.chassis import Chassis
+from libs.common.chassis import Chassis, FatalError
+from libs.common.models import ArtifactStoreError, ModelCache, open_store
+from libs.common.models.cache import models_folder
+from libs.common.signing import ModelVerifier
 from libs.common.stage_runner import StageRunner
 from libs.core.agents import Series
 from libs.core.agents import warm_kernels as warm_agents
@@ -19,6 +22,7 @@ from libs.core.stages.predict import PredictStage
 from libs.core.types import SECOND, Bar, HistoryRequest, Warmup, interval_token, stable_id, token
 from services.predict import metrics, state
 from services.predict.handlers import Handlers
+from services.predict.models import ModelWatcher
 from services.predict.settings import predict_config
 
 HISTORY_TIMEOUT_S = 10.0
@@ -37,8 +41,17 @@ class PredictApp:
     def __init__(self, chassis: Chassis) -> None:
         self._chassis, self._bus = chassis, chassis.bus
         self._config = predict_config(chassis.settings)
+        self._artifacts = ModelCache(models_folder(chassis.var), ModelVerifier.of(chassis.var))
         self._runner = StageRunner(PredictStage(self._config), self._bus, observe=metrics.observe)
         self._handlers = Handlers(self._runner, chassis.clocks)
+        model = chassis.settings.model
+        try:
+            self._store = open_store(model.store, self._bus, chassis.secret, model.store_region)
+        except ArtifactStoreError as err:
+            raise FatalError(str(err)) from None
+        self._models = ModelWatcher(
+            self._bus, self._store, self._artifacts, chassis.clocks, self._stage.series, self._runner.take_inline
+        )
         self._subscriptions: list[Subscription] = []
         self._warm_bars: dict[Series, int] = {}
         self._waiting: dict[str, str] = {"clocks": "the clocks of the venues"}
@@ -64,6 +77,7 @@ class PredictApp:
         if self._began:
             await self._save()
         await self._runner.close()
+        await self._store.aclose()
 
     def routes(self) -> APIRouter | None:
         """None: predict has no admin routes of its own."""
@@ -97,6 +111,8 @@ class PredictApp:
             if bars and not self._follows(series, bars):
                 await self._warm(series, bars)
         self._began = True
+        await self._models.first()
+        self._chassis.spawn(self._models.run(), "models")
         filters = ["feat.>", "md.health.>"]
         self._subscriptions.append(await self._bus.subscribe(filters, self._handlers.on_input, since))
         self._handlers.reached_ns = self._handlers.reached_ns or since
