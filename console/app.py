@@ -11,6 +11,8 @@ from console.context import fail, run, run_now, settings_or_fail
 from console.data_app import data as data_commands
 from console.features_app import features as feature_commands
 from console.features_app import leakcheck
+from console.train_app import exam
+from console.train_app import train as train_commands
 
 app = typer.Typer(
     name="conclave",
@@ -286,6 +288,8 @@ def stop(
 app.add_typer(data_commands, name="data")
 app.add_typer(feature_commands, name="features")
 app.command()(leakcheck)
+app.add_typer(train_commands, name="train")
+app.command()(exam)
 
 secrets = typer.Typer(no_args_is_help=True, help="Credentials at rest: an encrypted store, opened by a key of yours.")
 app.add_typer(secrets, name="secrets")

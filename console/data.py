@@ -31,6 +31,9 @@ from libs.venues.sources.registry import CLASSES, facts_of
 from services.ingest.sources import AT_SIMULATOR, key_of, open_source
 from services.ingest.updates import Updated, Wish, fetch, place_for, update_all
 
+LACKING: Final = 0.05
+"""So much of the asked time without a row at its beginning is told: the source may not go back so far."""
+
 KEPT: Final = "raw ticks may be kept for {hours:g} hours by {source}'s terms; conclave data update drops older ones"
 
 
@@ -139,6 +142,8 @@ def _tell(outcome: Outcome, place: Place, as_json: bool) -> None:
     console = make_console()
     console.print(f"[bold]{escape(str(known.what))}[/bold]: {known.rows:,} rows, {new:,} new, in {escape(str(place))}")
     console.print(f"  from {utc(known.first)} to {utc(known.last)} UTC; sha256 {known.sha256[:16]}…")
+    if known.first - known.start > LACKING * (known.end - known.start):
+        console.print(f"  [yellow]the source told nothing from before {utc(known.first)}[/yellow]")
     if report is not None:
         console.print(f"  quality {report.score:.4f}: {told(report)}")
     if known.what.keep_s:

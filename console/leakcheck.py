@@ -86,5 +86,5 @@ def _said(console: Console, reports: Sequence[Report], problems: Sequence[str]) 
     if caught:
         console.print(f"[red]{caught} found[/red] in {len(reports)} values")
         return 1
-    console.print(f"{len(reports)} values, nothing found")
+    console.print(f"{len(reports)} value{'s' * (len(reports) != 1)}, nothing found")
     return 0

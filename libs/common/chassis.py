@@ -201,7 +201,8 @@ async def _serve(name: str, make_app: Callable[[Chassis], App]) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    bus = await _connect_or_stop(NatsBus.connect(runtime.nats_url(platform.var, platform.nats_url), name), stop)
+    url, age_s = runtime.nats_url(platform.var, platform.nats_url), settings.market_age_s
+    bus = await _connect_or_stop(NatsBus.connect(url, name, market_age_s=age_s), stop)
     if bus is None:
         return
     chassis = Chassis(name, settings, bus)

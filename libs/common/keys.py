@@ -1,4 +1,4 @@
-"""The key pair of the risk service: made once, the private file for risk alone, a folder of public ones for execute."""
+"""Key pairs: risk's for permits, the trainer's for models. Made once; a private file, a folder of public ones."""
 
 from __future__ import annotations
 
@@ -32,22 +32,22 @@ def key_id_of(public: Ed25519PublicKey) -> str:
     return hashlib.sha256(public.public_bytes_raw()).hexdigest()[:16]
 
 
-def make_keys(folder: Path) -> str:
+def make_keys(folder: Path, private_name: str = PRIVATE_NAME) -> str:
     """Make the pair if there is none yet and return its key id; safe to call again and from two processes at once.
 
-    Writes `<folder>/risk.key` (mode 0600) and `<folder>/public/<key_id>.pub` (mode 0644), both PEM.
+    Writes `<folder>/<private_name>` (mode 0600) and `<folder>/public/<key_id>.pub` (mode 0644), both PEM.
 
     Raises:
         KeyProblem: the private file exists and cannot be used.
         OSError: the folder cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    private = folder / PRIVATE_NAME
+    private = folder / private_name
     if not private.exists():
         pem = Ed25519PrivateKey.generate().private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
-        draft = _write_new(folder, PRIVATE_NAME, pem, 0o600)
+        draft = _write_new(folder, private_name, pem, 0o600)
         try:
             # A link never replaces: of two processes that set up at once, one pair wins and both use it.
             os.link(draft, private)
@@ -75,7 +75,7 @@ def _write_new(folder: Path, name: str, data: bytes, mode: int) -> Path:
 
 
 class Signer:
-    """Signs permits with the private key; only the risk service makes one."""
+    """Signs with a private key; only the risk service makes one for permits."""
 
     def __init__(self, private: Ed25519PrivateKey) -> None:
         self._private = private
@@ -114,11 +114,15 @@ class Signer:
     def sign(self, permit: Permit) -> Permit:
         """The permit with key id and signature."""
         named = msgspec.structs.replace(permit, key_id=self.key_id, signature=b"")
-        return msgspec.structs.replace(named, signature=self._private.sign(named.signing_bytes()))
+        return msgspec.structs.replace(named, signature=self.signature(named.signing_bytes()))
+
+    def signature(self, data: bytes) -> bytes:
+        """Ed25519 over `data`, 64 bytes."""
+        return self._private.sign(data)
 
 
 class Verifier:
-    """Checks permits against a folder of public keys; a key id not seen yet makes it read the folder again."""
+    """Checks signatures against a folder of public keys; a key id not seen yet makes it read the folder again."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -148,16 +152,20 @@ class Verifier:
         return frozenset(path.name for path in self._folder.glob("*.pub")) if self._folder.is_dir() else frozenset()
 
     def refusal(self, permit: Permit) -> str | None:
-        """Why the signature is not accepted: unsigned, foreign (no such key) or altered; None when it is good."""
-        if not permit.signature or not permit.key_id:
+        """Why the signature of a permit is not accepted; None when it is good."""
+        return self.fault(permit.key_id, permit.signature, permit.signing_bytes())
+
+    def fault(self, key_id: str, signature: bytes, data: bytes) -> str | None:
+        """Why `data` is not vouched for: unsigned, foreign (no such key) or altered; None when it is."""
+        if not signature or not key_id:
             return "unsigned"
-        if permit.key_id not in self._keys and self._names() != self._listing:
+        if key_id not in self._keys and self._names() != self._listing:
             self.reload()
-        key = self._keys.get(permit.key_id)
+        key = self._keys.get(key_id)
         if key is None:
             return "foreign"
         try:
-            key.verify(permit.signature, permit.signing_bytes())
+            key.verify(signature, data)
         except InvalidSignature:
             return "altered"
         return None

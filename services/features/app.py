@@ -14,7 +14,7 @@ from libs.common.stage_runner import StageRunner
 from libs.common.store import Store, StoreMismatch, StoreRefused
 from libs.core.features import warm_kernels
 from libs.core.stages.features import FeaturesStage
-from services.features import state
+from services.features import metrics, state
 from services.features.archive import Archive
 from services.features.handlers import FeaturePath, observe
 from services.features.outages import BUS_FAILURES
@@ -125,6 +125,8 @@ class App:
     async def _snapshot_regularly(self) -> None:
         while True:
             await asyncio.sleep(SNAPSHOT_S)
+            for (venue, symbol), tape in self.stage.flow.tapes.items():
+                metrics.LOCKED.labels(venue, symbol).set(tape.locked)
             await self._save()
 
     async def _save(self) -> None:

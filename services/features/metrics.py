@@ -23,6 +23,9 @@ WRITE: Final = Histogram(
     "Time to write one batch",
     buckets=(1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 0.1, 0.2, 0.5, 1, 5),
 )
+LOCKED: Final = Gauge(
+    "conclave_features_locked_bars", "Bars since start whose newest quotes were locked or crossed", ["venue", "symbol"]
+)
 REFUSED: Final = Counter("conclave_features_store_refused_total", "Messages put aside because no column holds them")
 LAG_MESSAGES: Final = Gauge("conclave_features_store_lag_messages", "Messages captured by the bus and not yet stored")
 LAG_SECONDS: Final = Gauge("conclave_features_store_lag_seconds", "Age of the oldest message that waits for the store")

@@ -93,7 +93,11 @@ class VenueHandlers:
             self.emit(state, closed)
         state.watch.take(trade.seq, trade.ts_event)
         state.judge.take(trade.price)
-        state.outliers.take(trade)
+        outliers = state.outliers
+        if outliers.low <= trade.price <= outliers.high and not outliers.suspects:
+            outliers.prices.append(trade.price)
+        else:
+            outliers.take(trade)
         self.append(state, trade, recv_ns)
         for series in state.tick_bars:
             for bar in series.update(trade, 0 if flags else recv_ns, flags):

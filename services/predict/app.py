@@ -42,7 +42,11 @@ class PredictApp:
         self._chassis, self._bus = chassis, chassis.bus
         self._config = predict_config(chassis.settings)
         self._artifacts = ModelCache(models_folder(chassis.var), ModelVerifier.of(chassis.var))
-        self._runner = StageRunner(PredictStage(self._config), self._bus, observe=metrics.observe)
+        try:
+            stage = PredictStage(self._config)
+        except ValueError as err:
+            raise FatalError(f"the stage cannot be built from the configuration: {err}") from None
+        self._runner = StageRunner(stage, self._bus, observe=metrics.observe)
         self._handlers = Handlers(self._runner, chassis.clocks)
         model = chassis.settings.model
         try:

@@ -1,4 +1,4 @@
-"""Runs the measurements: python -m tests.bench [--only NAME]"""
+"""Runs the measurements: python -m tests.bench [--only NAME | --peers]"""
 
 from __future__ import annotations
 
@@ -14,13 +14,36 @@ import structlog
 import uvloop
 
 from libs.common.embedded.process import StackError
-from tests.bench import bus_hop, end_to_end, feature_step, headlines, ingest, memory, orders, simulator, store
+from tests.bench import (
+    book_recorded,
+    bus_hop,
+    end_to_end,
+    feature_peers,
+    feature_scale,
+    feature_step,
+    flow_messages,
+    headlines,
+    ingest,
+    memory,
+    orders,
+    simulator,
+    store,
+)
 from tests.bench.harness import REPEATS, ROOT, Line, report
 from tests.bench.sandbox import BenchError
 
 Lines = Awaitable[list[Line]]
+PEERS: dict[str, Callable[[int], Lines]] = {
+    "feature_peers": feature_peers.run,
+    "book_recorded": book_recorded.run,
+}
+"""Those against talipp, TA-Lib, polars and sortedcontainers alone."""
+
 RUNS: dict[str, Callable[[int], Lines]] = {
     "feature_step": feature_step.run,
+    "feature_scale": feature_scale.run,
+    "flow_messages": flow_messages.run,
+    **PEERS,
     "bus_hop": bus_hop.run,
     "store_rows": store.run,
     "ingest_throughput": ingest.run,
@@ -42,10 +65,11 @@ def main(arguments: Sequence[str]) -> int:
         prog="bench", description="measure against bare references; see docs/benchmarks.md"
     )
     parser.add_argument("--only", metavar="NAME", choices=[*RUNS, *ALONE], help=f"one of {', '.join([*RUNS, *ALONE])}")
+    parser.add_argument("--peers", action="store_true", help="only those against other people's libraries")
     parser.add_argument("--repeats", type=int, default=REPEATS, help="interleaved repeats of each line, 5 or more")
     options = parser.parse_args(arguments)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
-    chosen = {options.only: {**RUNS, **ALONE}[options.only]} if options.only else RUNS
+    chosen = {options.only: {**RUNS, **ALONE}[options.only]} if options.only else PEERS if options.peers else RUNS
     lines: list[Line] = []
     failed = False
     for name, measure in chosen.items():
@@ -60,7 +84,7 @@ def main(arguments: Sequence[str]) -> int:
             print(f" failed: {err}")
         else:
             print(f" {time.monotonic() - begun:.0f} s")
-    report(lines, ROOT / "var" / "bench.json")
+    report(lines, ROOT / "var" / ("bench-peers.json" if options.peers else "bench.json"))
     return 1 if failed else 0
 
 

@@ -70,16 +70,25 @@ class NatsBus:
         self._publisher = Publisher(nc, self._js, self.epoch)
         self._values = KeyValues(self._js)
         self._objects = Objects(self._js)
+        self._market_age_s: float | None = None
         self._open = True
         self._readers: set[StreamReader] = set()
         self._read: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
     @classmethod
-    async def connect(cls, url: str, name: str, timeout_s: float = 30.0, replicas: int = 1) -> NatsBus:
+    async def connect(
+        cls,
+        url: str,
+        name: str,
+        timeout_s: float = 30.0,
+        replicas: int = 1,
+        market_age_s: float | None = None,
+    ) -> NatsBus:
         """Connect, waiting for the server up to `timeout_s`, and make sure that streams and buckets exist.
 
-        `replicas`: servers of a cluster that hold each durable stream and each bucket made here.
+        `replicas`: servers of a cluster that hold each durable stream and each bucket made here. `market_age_s`: the
+        stream of raw prices shall keep nothing for longer; None = leave it as it is.
 
         Raises:
             BusError: no server, refused login, or a server without JetStream; one line says which and what to do.
@@ -113,8 +122,9 @@ class NatsBus:
                         f"bus at {_safe(url)} does not answer; start it (conclave up) or set NATS_URL"
                     ) from None
                 await asyncio.sleep(0.2)
+        bus._market_age_s = market_age_s
         try:
-            await ensure_streams(bus._js, replicas)
+            await ensure_streams(bus._js, replicas, market_age_s)
             await ensure_buckets(bus._js, KV_BUCKETS, replicas)
             await ensure_stores(bus._js, OBJECT_STORES, replicas)
         except BusError:
@@ -164,7 +174,7 @@ class NatsBus:
         """Make the server whole, then read again."""
         while self._open:
             try:
-                await ensure_streams(self._js)
+                await ensure_streams(self._js, market_age_s=self._market_age_s)
                 await self._publisher.repair()
                 for reader in list(self._readers):
                     await reader.renew()

@@ -132,7 +132,7 @@ class DataSettings(_Section):
 
     venues: tuple[VenueSettings, ...] = Field(min_length=1)
     bar_intervals: tuple[BarInterval, ...] = ("1s", "5s", "1m", "5m", "15m", "1h")
-    warmup_bars: int = Field(600, ge=50, le=5000, description="bars of history asked for per symbol and interval")
+    warmup_bars: int = Field(1100, ge=50, le=5000, description="bars of history asked for per symbol and interval")
     bar_timer_ms: int = Field(250, ge=0, le=60_000, description="a bar closes this long after its end without an event")
     tick_batch_ms: float = Field(5.0, ge=0, le=1000, description="ticks travel in batches of this many milliseconds")
     stale_after_s: Seconds = Field(10.0, description="no tick for this long (data time) makes a feed stale")
@@ -207,7 +207,7 @@ class RetentionSettings(_Section):
     ticks_days: int = Field(7, ge=1, description="ticks and quotes")
     book_days: int = Field(2, ge=1, description="top of the book, each 100 ms")
     bars_days: int = Field(365, ge=1, description="bars, live and from history")
-    features_days: int = Field(7, ge=1, description="feature vectors; the full set is some 2 KB each")
+    features_days: int = Field(2, ge=1, description="feature vectors; one of 250 values takes 3 KB")
     rollups_days: int = Field(3650, ge=1, description="bars rolled up from stored ones, by their own time")
 
 
@@ -446,6 +446,12 @@ class Settings(_Section):
         endpoints = {venue.name: venue.endpoint for venue in self.data.venues}
         live = self.trading.mode == "live"
         return live and any(endpoints[account.venue] != "simulator" for account in self.trading.accounts)
+
+    @property
+    def market_age_s(self) -> float | None:
+        """How long the stream of raw prices may keep them, seconds; None where no venue's terms say anything."""
+        deriv = any(venue.name.partition(":")[0] == "deriv" for venue in self.data.venues)
+        return self.features.deriv_ticks_hours * 3_600 if deriv else None
 
     @model_validator(mode="after")
     def _features_come_from_symbols(self) -> Settings:

@@ -50,6 +50,7 @@ SELECT $1, $2, $3::integer, open_time, {", ".join(_BAR_VALUES)}, flags, 0
 FROM incoming i
 WHERE NOT EXISTS (
     SELECT FROM bars WHERE venue = $1 AND symbol = $2 AND interval_s = $3::integer AND open_time = i.open_time
+        AND open_time BETWEEN $4 AND $5
         AND NOT (bar_rank(i.flags) > bar_rank(bars.flags) OR {_CORRECTS.format("i")})
 )
 {BARS.on_conflict} OR {_CORRECTS.format("excluded")}
@@ -116,7 +117,8 @@ async def write_bars(pool: asyncpg.Pool, venue: str, symbol: str, interval_s: in
                 await _copy(connection, stream, "bars", BARS.columns)
             written += len(part["open_time"])
         except (asyncpg.UniqueViolationError, asyncpg.ConfigurationLimitExceededError):
-            written += await _write(pool, BAR_FIELDS, part, (_WRITE_BARS,), (venue, symbol, interval_s))
+            span = int(part["open_time"][0]), int(part["open_time"][-1])
+            written += await _write(pool, BAR_FIELDS, part, (_WRITE_BARS,), (venue, symbol, interval_s, *span))
     return written
 
 

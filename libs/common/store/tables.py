@@ -13,7 +13,8 @@ class Table:
     Attributes:
         clock: the column of data time, ns, by which a hypertable is cut; "" for a table that stays whole.
         unique: a row may be there already; then it stays as it is, unless `better` says otherwise.
-        key: columns that say which row it is, where `better` is given.
+        key: columns that say which row it is. series: those of them that stand before the clock in its index, where
+            rows of one series lie together; () where each row has an identity of its own.
         better: condition under which the row that comes (`excluded`) replaces the one that is there.
         kept: the class of retention; see `libs.common.store.retention.Keep`.
     """
@@ -23,6 +24,7 @@ class Table:
     clock: str = "ts_event"
     unique: bool = True
     key: tuple[str, ...] = ()
+    series: tuple[str, ...] = ()
     better: str = ""
     kept: str = "decisions"
 
@@ -64,25 +66,42 @@ def _split(columns: str) -> tuple[str, ...]:
     return tuple(columns.split())
 
 
-TICKS: Final = Table("ticks", _split("venue symbol ts_event seq price size side kind ts_recv"), kept="ticks")
+_SYMBOL: Final = ("venue", "symbol")
+_INTERVAL: Final = (*_SYMBOL, "interval_s")
+
+TICKS: Final = Table(
+    "ticks",
+    _split("venue symbol ts_event seq price size side kind ts_recv"),
+    key=(*_SYMBOL, "ts_event", "seq", "kind"),
+    series=_SYMBOL,
+    kept="ticks",
+)
 QUOTES: Final = Table(
     "quotes", _split("venue symbol ts_event seq bid bid_size ask ask_size"), unique=False, kept="ticks"
 )
 BOOK_STATS: Final = Table(
     "book_stats",
     _split("venue symbol ts_event last_id bid bid_size ask ask_size bid_depth ask_depth ofi updates"),
+    key=(*_SYMBOL, "ts_event", "last_id"),
+    series=_SYMBOL,
     kept="book",
 )
 BARS: Final = Table(
     "bars",
     _split("venue symbol interval_s open_time open high low close volume buy_volume trades flags last_seq ts_recv"),
     clock="open_time",
-    key=("venue", "symbol", "interval_s", "open_time"),
+    key=(*_INTERVAL, "open_time"),
+    series=_INTERVAL,
     better="bar_rank(excluded.flags) > bar_rank(bars.flags)",
     kept="bars",
 )
 FEATURES: Final = Table(
-    "features", _split("venue symbol interval_s bar_time set_hash warm flags values"), clock="bar_time", kept="features"
+    "features",
+    _split("venue symbol interval_s bar_time set_hash warm flags values"),
+    clock="bar_time",
+    key=(*_INTERVAL, "bar_time", "set_hash"),
+    series=_INTERVAL,
+    kept="features",
 )
 FORECASTS: Final = Table(
     "forecasts",

@@ -13,6 +13,13 @@ BUCKET: Final[Nanos] = SECOND
 KEPT: Final = 300
 """Buckets that the estimate looks back on: five minutes."""
 
+ENOUGH: Final = 10
+"""Buckets before anything is said: a machine that has just started everything is late with its messages."""
+
+TRUSTED: Final = 0.75
+"""The quantile of the buckets that is believed. Most may be late, for a message never comes before its time; a quarter
+may bear stamps from the future."""
+
 POINTS: Final = 60
 """Points through which the slope is laid; more add work with the square of their number and little else."""
 
@@ -25,7 +32,7 @@ class ClockWatch:
 
     A message stamped `stamp` by the venue and received at `recv` proves that the venue's clock was at least there:
     stamp - recv is the offset less the time that the message took. Of each second the largest is kept, which took
-    least, and of those the median: neither a slow spell of the network nor a stamp from the future moves it.
+    least, and of those the upper quartile: neither slow minutes nor a stamp from the future move it.
     """
 
     def __init__(self) -> None:
@@ -51,13 +58,14 @@ class ClockWatch:
 
     @property
     def known(self) -> bool:
-        """Whether a whole bucket has been seen."""
-        return bool(self._closed)
+        """Whether enough has been seen."""
+        return len(self._closed) >= ENOUGH
 
     @property
     def offset(self) -> Nanos:
         """Venue minus machine, ns, less the shortest transit; 0 while unknown."""
-        return int(median(lead for _, lead in self._closed)) if self._closed else 0
+        leads = sorted(lead for _, lead in self._closed)
+        return leads[int(TRUSTED * (len(leads) - 1))] if self.known else 0
 
     def drift_ppm(self) -> float:
         """How fast the offset grows, millionths; 0 while less than a minute is known.

@@ -14,14 +14,13 @@ WINDOW: Final = 240
 FLOOR_BP: Final = 10.0
 CONFIRM: Final[Nanos] = SECOND
 
-RENEWALS: Final = 2
-"""The limits are measured anew at each `settle`, and so often in the length of the window where that comes seldom:
-sorting at every print would be dear."""
-
 QUOTE_AGE: Final[Nanos] = 5 * SECOND
 """An older quote says nothing about the moment of a print."""
 
 MOST_SUSPECTS: Final = 100
+
+ENOUGH: Final = 16
+"""Prints without which nothing is called unusual."""
 
 
 class _Suspect(NamedTuple):
@@ -47,7 +46,10 @@ class OutlierWatch:
     venue gives neither, the next print at its level does: a lone spike stays one.
 
     Attributes:
-        low, high: prints between them (both included) need no further look.
+        low, high: prints between them (both included) need no further look. They are measured anew at each `settle`:
+            sorting at every print would be dear.
+        prices: of the last `window` prints. While nothing is suspect, an ordinary print may be appended here instead of
+            being handed to `take`.
         suspects: prints that nothing has confirmed so far.
         quote: the newest quote. Set it; while there are `suspects` call `quoted` instead.
     """
@@ -58,11 +60,9 @@ class OutlierWatch:
         "_floor",
         "_lone",
         "_mads",
-        "_prices",
-        "_since",
-        "_window",
         "high",
         "low",
+        "prices",
         "quote",
         "suspects",
     )
@@ -70,9 +70,8 @@ class OutlierWatch:
     def __init__(
         self, *, mads: float = MADS, window: int = WINDOW, floor_bp: float = FLOOR_BP, confirm: Nanos = CONFIRM
     ) -> None:
-        self._mads, self._window, self._floor, self._confirm = mads, window, floor_bp / 10_000, confirm
-        self._prices: deque[float] = deque(maxlen=window)
-        self._since = 0
+        self._mads, self._floor, self._confirm = mads, floor_bp / 10_000, confirm
+        self.prices: deque[float] = deque(maxlen=window)
         self.quote: Quote | None = None
         self._book = NO_OFFER
         self._lone: list[_Suspect] = []
@@ -87,10 +86,7 @@ class OutlierWatch:
             self.suspects = []
         if not self.low <= price <= self.high:
             self._suspect(trade)
-        self._prices.append(price)
-        self._since += 1
-        if self._since >= self._window // RENEWALS:
-            self._renew()
+        self.prices.append(price)
 
     def quoted(self, quote: Quote) -> None:
         """The newest quote, which may confirm a suspect."""
@@ -104,8 +100,8 @@ class OutlierWatch:
             self._clear(self._book)
 
     def settle(self, now: Nanos) -> list[Failure]:
-        """The suspects that nothing confirmed in time, at data time `now`."""
-        if self._since:
+        """The suspects that nothing confirmed in time, at data time `now`; call it about once a second."""
+        if len(self.prices) >= ENOUGH:
             self._renew()
         lone, self._lone = self._lone, []
         if self._is_offered:
@@ -139,8 +135,7 @@ class OutlierWatch:
         return low * (1.0 - self._floor) <= suspect.trade.price <= high * (1.0 + self._floor)
 
     def _renew(self) -> None:
-        self._since = 0
-        middle, deviation = median_and_deviation(self._prices)
+        middle, deviation = median_and_deviation(self.prices)
         reach = max(self._mads * deviation, self._floor * middle)
         self.low, self.high = middle - reach, middle + reach
 

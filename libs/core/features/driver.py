@@ -215,7 +215,10 @@ def advance(
 
 
 class Machine(NamedTuple):
-    """All that `advance` works on for one engine, held while its addresses are in use."""
+    """All that `advance` works on for one engine, held while its addresses are in use.
+
+    `chosen` receives the outputs `columns`; it is `out` itself where every output is wanted, in order.
+    """
 
     plan: Ints
     params: Floats
@@ -228,6 +231,8 @@ class Machine(NamedTuple):
     nothing: Floats
     c: Ints
     out: Floats
+    columns: Ints
+    chosen: Floats
     interval: int  # ns
     seconds: int
 
@@ -236,10 +241,11 @@ def packed(machine: Machine) -> Any:
     """What `step` is called with: sizes and addresses in one array, since handing over an array costs 50 ns each."""
     if PLAIN:
         return machine
-    sizes = len(machine.plan), len(machine.params), len(machine.s), machine.x.shape[1], len(machine.e), len(machine.out)
-    arrays = (machine.plan, machine.params, machine.head, machine.s, machine.x, machine.e)
-    places = (array.ctypes.data for array in (*arrays, machine.nothing, machine.c, machine.out))
-    return np.array([*sizes, machine.keep, machine.derived, machine.interval, machine.seconds, *places], dtype=np.int64)
+    plan, params, head, s, x, keep, derived, e, nothing, c, out, columns, chosen, interval, seconds = machine
+    whole = chosen is out
+    sizes = (len(plan), len(params), len(s), x.shape[1], len(e), len(out), 0 if whole else len(chosen))
+    places = (array.ctypes.data for array in (plan, params, head, s, x, e, nothing, c, out, columns, chosen))
+    return np.array([keep, derived, interval, seconds, *sizes, *places], dtype=np.int64)
 
 
 def _to_floats(context: Any, place: Any) -> tuple[Any, Any]:  # pragma: no cover
@@ -268,33 +274,38 @@ _integers: Any = intrinsic(_to_integers)
 
 @njit(cache=True)
 def _compiled_step(m: Ints, open_time: int, o: float, h: float, low: float, close: float, v: float) -> int:
-    """`advance` on what `packed` has packed."""
-    number = open_time // m[8]
-    if number * m[8] != open_time:
+    """`advance` on what `packed` has packed, then the chosen outputs in their order."""
+    keep, derived, interval, seconds = m[0], m[1], m[2], m[3]
+    kernels_, params, slots, width, extras, outputs, chosen = m[4], m[5], m[6], m[7], m[8], m[9], m[10]
+    number = open_time // interval
+    if number * interval != open_time:
         return INVALID
-    return int(
-        advance(
-            carray(_integers(m[10]), (m[0], PLAN)),
-            carray(_floats(m[11]), m[1]),
-            carray(_integers(m[12]), HEAD),
-            carray(_floats(m[13]), m[2]),
-            carray(_floats(m[14]), (COLUMNS, m[3])),
-            m[6],
-            m[7],
-            carray(_floats(m[15]), m[4]),
-            carray(_floats(m[16]), m[4]),
-            carray(_integers(m[17]), CONTROLS),
-            carray(_floats(m[18]), m[5]),
-            number,
-            o,
-            h,
-            low,
-            close,
-            v,
-            float(open_time // DAY),
-            m[9],
-        )
+    out = carray(_floats(m[19]), outputs)
+    status = advance(
+        carray(_integers(m[11]), (kernels_, PLAN)),
+        carray(_floats(m[12]), params),
+        carray(_integers(m[13]), HEAD),
+        carray(_floats(m[14]), slots),
+        carray(_floats(m[15]), (COLUMNS, width)),
+        keep,
+        derived,
+        carray(_floats(m[16]), extras),
+        carray(_floats(m[17]), extras),
+        carray(_integers(m[18]), CONTROLS),
+        out,
+        number,
+        o,
+        h,
+        low,
+        close,
+        v,
+        float(open_time // DAY),
+        seconds,
     )
+    columns, values = _integers(m[20]), _floats(m[21])
+    for f in range(chosen):
+        values[f] = out[columns[f]]
+    return int(status)
 
 
 def _plain_step(m: Machine, open_time: int, o: float, h: float, low: float, close: float, v: float) -> int:
@@ -302,7 +313,10 @@ def _plain_step(m: Machine, open_time: int, o: float, h: float, low: float, clos
     number, beside = divmod(open_time, m.interval)
     if beside:
         return INVALID
-    return int(advance(*m[:11], number, o, h, low, close, v, float(open_time // DAY), m.seconds))
+    status = int(advance(*m[:11], number, o, h, low, close, v, float(open_time // DAY), m.seconds))
+    if m.chosen is not m.out:
+        m.chosen[:] = m.out[m.columns]
+    return status
 
 
 step: Callable[[Any, int, float, float, float, float, float], int] = _plain_step if PLAIN else _compiled_step

@@ -74,6 +74,7 @@ class _Snapshot(msgspec.Struct, frozen=True, kw_only=True):
 _VERSION = 2
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(_Snapshot)
+_step = driver.step
 _NO_EXTRAS: Floats = np.full(len(EXTRA), np.nan)
 _NO_EXTRA_ROWS: Floats = np.empty((len(EXTRA), 0))
 
@@ -86,6 +87,7 @@ class FeatureEngine:
     engine starts over.
 
     Attributes:
+        values: values at the last bar taken, in the order of the set; the next bar overwrites them.
         ignored: bars not taken because they were at or before the last one.
         rejected: bars not taken because a price or volume cannot be.
     """
@@ -106,6 +108,7 @@ class FeatureEngine:
         self._head, self._state, self._window = driver.state_of(self._plan.keep, self._plan.slots)
         self._controls = np.zeros(parts.CONTROLS, dtype=np.int64)
         self._out = np.full(self._plan.outputs, np.nan)
+        self.values: Floats = self._out if self._plan.whole else np.full(len(features), np.nan)
         self._held = driver.Machine(
             plan=self._plan.table,
             params=self._plan.params,
@@ -118,6 +121,8 @@ class FeatureEngine:
             nothing=_NO_EXTRAS,
             c=self._controls,
             out=self._out,
+            columns=self._plan.columns.astype(np.int64),
+            chosen=self.values,
             interval=self._interval,
             seconds=interval_s,
         )
@@ -127,11 +132,6 @@ class FeatureEngine:
     def extras(self) -> Floats:
         """The extra inputs of the bar to come, in the order of `inputs.EXTRA`; whoever feeds them writes into it."""
         return self._extras
-
-    @property
-    def values(self) -> Floats:
-        """Values at the last bar taken, in the order of the set; valid until the next one."""
-        return self._out if self._plan.whole else self._out[self._plan.columns]
 
     @property
     def last_open_time(self) -> Nanos | None:
@@ -150,12 +150,17 @@ class FeatureEngine:
 
     def take(self, bar: Bar) -> bool:
         """Take a bar without building its vector; False when it is old, repeated or impossible."""
-        return self._advance(bar) < driver.STALE
+        status = _step(self._machine, bar.open_time, bar.open, bar.high, bar.low, bar.close, bar.volume)
+        if status < driver.STALE:
+            return True
+        self._refused(status)
+        return False
 
     def update(self, bar: Bar, ts_init: Nanos = 0) -> Features | None:
         """The vector known at the close of `bar`; None when the bar is old, repeated or impossible."""
-        status = self._advance(bar)
+        status = _step(self._machine, bar.open_time, bar.open, bar.high, bar.low, bar.close, bar.volume)
         if status >= driver.STALE:
+            self._refused(status)
             return None
         return Features(
             id=stable_id("features", self.venue, self.symbol, self.interval_s, bar.open_time, self._hash),
@@ -242,10 +247,8 @@ class FeatureEngine:
         self._state[:] = values[: plan.slots]
         self._window[:, : plan.keep] = values[plan.slots :].reshape(COLUMNS, plan.keep)
 
-    def _advance(self, bar: Bar) -> int:
-        status = driver.step(self._machine, bar.open_time, bar.open, bar.high, bar.low, bar.close, bar.volume)
+    def _refused(self, status: int) -> None:
         if status == driver.STALE:
             self.ignored += 1
-        elif status == driver.INVALID:
+        else:
             self.rejected += 1
-        return status

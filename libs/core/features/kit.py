@@ -203,9 +203,19 @@ def address(definition: Definition) -> int:
             compiled._cache = _Cache(definition.kernel)
             compiled.compile()
         except Exception as err:
-            raise ValueError(f"feature {definition.name!r} in {definition.file} does not compile: {err}") from err
+            raise ValueError(
+                f"feature {definition.name!r} in {definition.file} does not compile: {_reason(err)}"
+            ) from err
         _compiled[definition.kernel] = compiled
     return int(_compiled[definition.kernel].address)
+
+
+def _reason(err: Exception) -> str:
+    """What numba says, on one line: what it cannot do, with what, and where."""
+    lines = [line.strip() for line in str(err).splitlines()]
+    told = [line for line in lines if line and not line.startswith(("Failed in", "During:", "There are", "- Of which"))]
+    places = [line.rstrip(":") for line in told if line.startswith('File "')]
+    return " ".join([*told[:1], *(line for line in told[1:2] if line.startswith(">>>")), *places[:1]]) or repr(err)
 
 
 def plain_kernel(number: int) -> Kernel:

@@ -21,6 +21,7 @@ MAY_PUBLISH = {
     "md.clock.deriv": {"ingest"},
     "feat.5s.deriv.R_100": {"features"},
     "forecast.meta.5s.deriv.R_100": {"predict"},
+    "model.trend.5s.deriv.R_100": {"predict"},
     "news.headline.desk": {"ingest"},
     "news.score.desk": {"predict"},
     "signal.ema_trend.deriv.R_100": {"predict"},

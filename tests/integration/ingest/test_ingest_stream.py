@@ -385,10 +385,12 @@ def quoted(seconds: float, bid: float, ask: float, seq: int) -> Quote:
 
 
 async def settled_market(ingest: Running, venue: FakeVenue, prints: int = 240) -> None:
-    """So many prints around 100, ten a second, until second `prints` / 10."""
+    """So many prints around 100, ten a second, until second `prints` / 10; a beat has measured them."""
     venue.deliver("BTCUSDT", *(at(n / 10, n + 1, 100 + 0.01 * (n % 7)) for n in range(prints)))
     venue.feed.quote("BTCUSDT", quoted(prints / 10, 99.9, 100.1, 1), time.time_ns())
     await ingest.until(lambda: len(ingest.items()) >= prints)
+    beats = len(ingest.published("md.health.binance.BTCUSDT"))
+    await ingest.until(lambda: len(ingest.published("md.health.binance.BTCUSDT")) > beats)
 
 
 async def test_a_print_that_no_quote_confirms_is_told_and_still_travels(ingest: Running, venue: FakeVenue) -> None:
@@ -442,7 +444,9 @@ async def test_a_bar_that_opens_elsewhere_is_told(ingest: Running, venue: FakeVe
 async def test_a_machine_clock_behind_the_venues_is_named_and_its_end_too(ingest: Running, venue: FakeVenue) -> None:
     def tell(offset_s: float) -> None:
         now = time.time_ns()
-        venue.feed.clock(now + int(offset_s * SECOND), now, extrapolate=True, speed=1.0, state=FeedState.OPEN)
+        for ago in range(12, -1, -1):
+            then = now - ago * SECOND
+            venue.feed.clock(then + int(offset_s * SECOND), then, extrapolate=True, speed=1.0, state=FeedState.OPEN)
 
     async def told(event: str, offset_s: float) -> FeedHealth:
         found: list[FeedHealth] = []

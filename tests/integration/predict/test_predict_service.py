@@ -50,6 +50,7 @@ EXAMPLE = Path(__file__).parents[3] / "config.example.yaml"
 def settings(**venue: Any) -> Settings:
     return Settings.model_validate(
         {
+            "features": {"set": "core20"},
             "data": {
                 "venues": [
                     {"name": "deriv", "symbols": [{"symbol": "PLANTED", "trade_intervals": ["1s"]}], **venue},

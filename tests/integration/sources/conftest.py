@@ -34,6 +34,7 @@ class StubBinance:
 
     def __init__(self) -> None:
         self.now_ms = T0_MS + 30 * 86_400_000
+        self.first_ms = 0
         self.asked: list[dict[str, str]] = []
         self.pages = 1 << 30
         self.go = asyncio.Event()
@@ -58,6 +59,7 @@ class StubBinance:
         if len(self.asked) > self.pages:
             await self.go.wait()
         first, last = int(request.query["startTime"]), min(int(request.query["endTime"]), self.now_ms)
+        first = max(first, self.first_ms)
         opens = range(first - first % -MINUTE_MS, last + 1, MINUTE_MS)[:1000]
         return web.json_response([self._row(at) for at in opens])
 

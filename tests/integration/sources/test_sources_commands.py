@@ -54,6 +54,14 @@ async def test_killed_in_the_middle_and_run_again_the_bytes_are_the_same(
     assert (code, told["rows"], told["new"], stub.asked) == (0, ROWS, 0, [])
 
 
+async def test_a_source_that_does_not_go_back_so_far_is_told(cli: Any, binance: tuple[Any, str]) -> None:
+    stub, url = binance
+    stub.first_ms = 1_722_816_000_000 + 2 * 86_400_000
+    code, out, _ = await cli.run(*asked_for(url, "x.csv"))
+    assert code == 0
+    assert "told nothing from before 2024-08-07 00:00:00" in out
+
+
 async def test_without_an_end_only_what_is_new_is_asked_for(cli: Any, binance: tuple[Any, str], tmp_path: Path) -> None:
     stub, url = binance
     stub.now_ms = 1_722_816_000_000 + 100 * 60_000 + 30_000

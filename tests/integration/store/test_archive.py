@@ -7,6 +7,8 @@ import contextlib
 import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -14,20 +16,24 @@ import asyncpg
 import pytest
 
 from libs.common.bus import MemoryBroker, MemoryBus
-from libs.common.store import Store, StoreRefused
+from libs.common.store import Keep, Store, StoreRefused
 from libs.core.types import (
     SECOND,
     Action,
     Bar,
+    BookStats,
     FeedHealth,
+    Headline,
     Mode,
     Order,
     OrderState,
     Quote,
+    Reading,
     Side,
     Ticks,
     Trade,
 )
+from services.features import archive as archive_module
 from services.features.archive import Archive
 from services.features.settings import ArchiveSettings
 
@@ -244,6 +250,40 @@ async def test_quotes_are_thinned_but_not_trades(world: World) -> None:
     await world.publisher.publish(ticks(1, 30))
     await world.has("SELECT count(*) FROM ticks", 30)
     assert await world.rows("SELECT count(*) FROM quotes") == [(4,)]
+
+
+async def test_books_outside_series_and_headlines_are_stored_too(world: World) -> None:
+    world.start()
+    stats = {"venue": "binance", "symbol": "BTCUSDT", "first_id": 1, "last_id": 5}
+    await world.publisher.publish(BookStats(id="b", ts_event=NOW, bids=((1.0, 2.0),), asks=((1.5, 3.0),), **stats))
+    await world.publisher.publish(Reading(id="r", ts_event=NOW, source="fred", series="DGS10", period=0, value=4.5))
+    await world.publisher.publish(Headline(id="h", ts_event=NOW, source="rss", source_id="1", title="Rates hold"))
+    await world.has("SELECT sum(bid_depth + ask_depth) FROM book_stats", 5.0)
+    await world.has("SELECT max(value) FROM readings", 4.5)
+    await world.has("SELECT max(title) FROM headlines", "Rates hold")
+
+
+async def test_while_it_runs_bars_are_rolled_up_and_what_is_too_old_goes(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(archive_module, "ROLLUP_S", 0.05)
+    monkeypatch.setattr(archive_module, "RETENTION_S", 0.05)
+    keep = replace(Keep.everything(timedelta(days=30)), raw={"deriv": timedelta(hours=24)})
+    archive = world.start(ArchiveSettings(rows=200, flush_s=0.05, keep=keep))
+    for n in range(90):
+        await world.publisher.publish(bar(n))
+    await world.publisher.publish(ticks(1))
+    raw = Ticks(id="d", ts_event=NOW, venue="deriv", symbol="R_100", items=(Trade(NOW, 1.0, 0.0, 0, 1),))
+    await world.publisher.publish(raw)
+    await world.has("SELECT count(*) FROM ticks", 11)
+    await world.rows("UPDATE ticks SET stored_at = now() - interval '24 hours' RETURNING 1")
+    retention = asyncio.create_task(archive.run_retention())
+    await world.has("SELECT count(*) FROM ticks", 10)
+    await world.has("SELECT count(*) FROM bars_rollup WHERE interval_s = 60", 2)
+    await world.publisher.publish(bar(120))
+    await world.has("SELECT count(*) FROM bars_rollup WHERE interval_s = 60", 3)
+    retention.cancel()
+    await asyncio.wait({retention})
 
 
 async def test_a_refused_login_at_the_start_ends_it_with_one_line(database_url: str) -> None:

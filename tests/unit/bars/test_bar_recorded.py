@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from bar_data import bars_of, recorded
 
-from libs.core.bars import BarBuilder, ClockWatch, TickBars, clock_words
+from libs.core.bars import BarBuilder, ClockWatch, FeedCheck, OutlierWatch, TickBars, clock_words
 from libs.core.bars.columns import Columns, join
 from libs.core.types import MILLISECOND, SECOND, Bar, TickBar
 from libs.venues.binance import codec
@@ -134,3 +134,22 @@ def test_bars_built_from_shorter_ones_equal_the_venues_own(
     assert len(here) >= least
     for name in Columns._fields:
         assert np.array_equal(getattr(ours, name)[here], getattr(theirs, name)[there]), name
+
+
+@pytest.mark.parametrize("symbol", ["btcusdt", "ethusdt"])
+def test_of_the_recorded_prints_only_a_planted_one_is_an_outlier(symbol: str) -> None:
+    watch, found, prints, beat = OutlierWatch(), [], 0, 0
+    for received, stream, data in recorded(symbol):
+        now = received + 1272 * MILLISECOND
+        if stream.endswith("@trade"):
+            event = codec.trade.decode(data)
+            prints += 1
+            price = event.p * (1.02 if prints == 5_000 else 1.0)
+            watch.take(codec.trade_of(event.T, price, event.q, event.m, event.t))
+        elif stream.endswith("@bookTicker"):
+            watch.quoted(codec.quote_of(codec.book_ticker.decode(data), now))
+        if now - beat > SECOND:
+            found += watch.settle(now)
+            beat = now
+    assert prints > 6_000
+    assert [failure.check for failure in found] == [FeedCheck.OUTLIER]

@@ -113,6 +113,7 @@ def test_a_market_that_stands_still_is_not_measured_in_nothing() -> None:
     watch = OutlierWatch(floor_bp=10)
     for n in range(240):
         watch.take(at(n - 240, 100.0))
+    assert found(watch, 0) == []
     watch.take(at(0, 100.05))
     watch.take(at(1, 100.0))
     assert found(watch, 5) == []
@@ -211,6 +212,15 @@ def test_stamps_from_the_future_and_minutes_of_delay_move_no_offset() -> None:
 @pytest.mark.parametrize("ppm", [0.0, 500.0, -2000.0])
 def test_the_drift_is_the_slope(ppm: float) -> None:
     assert told(0.2, ppm / 1e6, seconds=300).drift_ppm() == pytest.approx(ppm, abs=60)
+
+
+def test_a_start_in_which_everything_is_late_makes_no_clock_wrong() -> None:
+    watch = ClockWatch()
+    for n in range(12):
+        recv = T0 + n * SECOND
+        watch.saw(recv - (3 * SECOND if n < 6 else 20 * MILLISECOND), recv)
+        assert watch.known == (n >= 10)
+        assert abs(watch.offset) < 0.1 * SECOND
 
 
 def test_nothing_is_said_of_a_clock_before_it_is_known() -> None:

@@ -299,7 +299,8 @@ def test_every_trade_interval_of_every_symbol_is_configured_once() -> None:
         ("binance", "BTCUSDT", (1, 5)),
     ]
     archive = archive_settings(chosen)
-    assert (archive.rows, archive.flush_s, archive.keep.days) == (700, 2.0, 3)
+    assert (archive.rows, archive.flush_s, archive.keep.decisions.days) == (700, 2.0, 3)
+    assert {venue: term.total_seconds() / 3600 for venue, term in archive.keep.raw.items()} == {"deriv": 24.0}
 
 
 def tick(name: str) -> Ticks:

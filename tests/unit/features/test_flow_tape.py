@@ -214,10 +214,13 @@ def test_after_a_pause_the_bar_under_way_is_not_told_and_history_bars_read_again
     assert math.isnan(market.bar(13)["buy_volume"])
 
 
-def test_a_message_made_no_later_than_the_newest_was_taken_before(market: Market) -> None:
+def test_a_message_neither_made_nor_happened_after_the_newest_was_taken_before(market: Market) -> None:
     event = market.prints((101, 100.0, 2.0, 1))
     market.tape.take(event)
     assert market.bar(10)["buy_volume"] == 2.0
+    later = [Trade(111 * SECOND, 100.0, 3.0, 1, 0)]
+    market.tape.take(ticks(later, 1))  # the machine's clock was set back
+    assert market.bar(11)["buy_volume"] == 3.0
 
 
 def test_a_snapshot_of_other_bars_is_refused() -> None:

@@ -80,12 +80,21 @@ def _trade_columns(f: Floats, k: Ints, sums: Floats, end: int, whole: bool, out:
         out[_VPIN] = total / layout.BUCKETS
 
 
+def _is_known(event: Ticks | BookStats, last: tuple[Nanos, Nanos]) -> bool:
+    """Whether it was taken before: neither made nor happened after the newest (a clock may be set back)."""
+    return 0 < event.ts_init <= last[0] and event.ts_event <= last[1]
+
+
+def _newest(event: Ticks | BookStats, last: tuple[Nanos, Nanos]) -> tuple[Nanos, Nanos]:
+    return max(event.ts_init, last[0]), max(event.ts_event, last[1])
+
+
 class _Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     intervals: tuple[int, ...]
     decimals: int
     book_since: Nanos
-    last_ticks: Nanos
-    last_book: Nanos
+    last_ticks: tuple[Nanos, Nanos]
+    last_book: tuple[Nanos, Nanos]
     quote: Quote | None
     book: BookStats | None
     state: bytes
@@ -120,21 +129,17 @@ class FlowTape:
         self._quote: Quote | None = None
         self._book: BookStats | None = None
         self._book_since: Nanos = 0
-        self._last_ticks: Nanos = 0
-        self._last_book: Nanos = 0
+        self._last_ticks = self._last_book = (0, 0)
         self._told: tuple[str, tuple[float, ...]] = ("", ())
 
     def take(self, event: Ticks | BookStats) -> None:
         """Take prints and quotes, or what happened to the book; what a restart reads again changes nothing."""
         if isinstance(event, Ticks):
-            if 0 < event.ts_init <= self._last_ticks or not event.items:
-                return
-            self._last_ticks = event.ts_init
-            self._take_items(event)
-        else:
-            if 0 < event.ts_init <= self._last_book:
-                return
-            self._last_book = event.ts_init
+            if event.items and not _is_known(event, self._last_ticks):
+                self._last_ticks = _newest(event, self._last_ticks)
+                self._take_items(event)
+        elif not _is_known(event, self._last_book):
+            self._last_book = _newest(event, self._last_book)
             self._take_book(event)
 
     def away(self, interval_s: int, end: Nanos) -> None:

@@ -47,7 +47,7 @@ def donchian(s: Pointer, x: Pointer, e: Pointer, p: Pointer, c: Pointer, out: Po
     lookback=lambda n: n + 1,
     warmup=lambda n: n,
     memory=lambda n: n + 1,
-    oracle="talib.MAX, talib.MIN, one bar later",
+    oracle="talib.MAX, talib.MIN",
     source="Donchian; the channel ends with the bar before, which knows nothing of the breakout",
 )
 def breakout(s: Pointer, x: Pointer, e: Pointer, p: Pointer, c: Pointer, out: Pointer) -> None:

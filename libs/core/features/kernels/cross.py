@@ -38,7 +38,7 @@ def lead(s: Pointer, x: Pointer, e: Pointer, p: Pointer, c: Pointer, out: Pointe
     state=4,
     lookback=1,
     warmup=SEED + 1,
-    memory=lambda decay: forgets(1.0 - decay, SEED + 2),
+    memory=lambda decay: 2 * forgets(1.0 - decay, SEED + 2),  # a flat market lets all but the seed fade
     needs=["leader"],
     oracle="brute force",
     source="RiskMetrics 1996, mean zero, seeded by the means of 30; a bar without the leader begins it anew",

@@ -19,7 +19,7 @@ SIGNED_VOLUME = EXTRA.index("signed_volume")
     lookback=lambda n: n,
     warmup=lambda n: n,
     memory=lambda n: n,
-    oracle="pandas",
+    oracle="pandas rolling",
     source="Amihud 2002: mean of |log return| / (close volume), times a million",
 )
 def amihud(s: Pointer, x: Pointer, e: Pointer, p: Pointer, c: Pointer, out: Pointer) -> None:
@@ -59,7 +59,7 @@ def amihud(s: Pointer, x: Pointer, e: Pointer, p: Pointer, c: Pointer, out: Poin
     warmup=lambda n: n,
     memory=lambda n: n + 1,
     needs=("trades", "quotes"),
-    oracle="statsmodels OLS without constant",
+    oracle="statsmodels RollingOLS without constant",
     source="Kyle 1985: slope of the change of the mid on signed volume, without intercept",
 )
 def kyle(s: Pointer, x: Pointer, e: Pointer, p: Pointer, c: Pointer, out: Pointer) -> None:

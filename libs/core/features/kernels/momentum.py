@@ -146,7 +146,7 @@ def roc(s: Pointer, x: Pointer, e: Pointer, p: Pointer, c: Pointer, out: Pointer
     lookback=lambda n, decay, seed: n,
     warmup=lambda n, decay, seed: n + seed,
     memory=lambda n, decay, seed: n + forgets(1.0 - decay, seed),
-    oracle="numpy",
+    oracle="pandas ewm",
     source="ln(close / close n bars ago) / (sigma sqrt(n)), sigma as in ewma_vol",
 )
 def momentum(s: Pointer, x: Pointer, e: Pointer, p: Pointer, c: Pointer, out: Pointer) -> None:

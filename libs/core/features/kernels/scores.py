@@ -18,7 +18,7 @@ DEVIATIONS = "standard deviations"
     lookback=lambda n: n,
     warmup=lambda n: n - 1,
     memory=lambda n: n,
-    oracle="pandas rolling",
+    oracle="numpy windows",
     source="(close - mean) / sample deviation; 0 when the deviation is below 1e-12 of the close",
 )
 def z_price(s: Pointer, x: Pointer, e: Pointer, p: Pointer, c: Pointer, out: Pointer) -> None:
@@ -44,7 +44,7 @@ def z_price(s: Pointer, x: Pointer, e: Pointer, p: Pointer, c: Pointer, out: Poi
     lookback=lambda n: n,
     warmup=lambda n: n - 1,
     memory=lambda n: n,
-    oracle="pandas rolling",
+    oracle="numpy windows",
     source="of ln(1 + volume), 0 when the deviation is below 1e-12",
 )
 def z_volume(s: Pointer, x: Pointer, e: Pointer, p: Pointer, c: Pointer, out: Pointer) -> None:

@@ -135,7 +135,7 @@ def adx(s: Pointer, x: Pointer, e: Pointer, p: Pointer, c: Pointer, out: Pointer
     lookback=lambda n: n,
     warmup=lambda n: n - 1,
     memory=lambda n: n,
-    oracle="statsmodels OLS",
+    oracle="numpy least squares, statsmodels OLS",
     source="ordinary least squares: slope / standard error of the slope, n - 2 degrees of freedom",
 )
 def trend_strength(s: Pointer, x: Pointer, e: Pointer, p: Pointer, c: Pointer, out: Pointer) -> None:

@@ -75,8 +75,8 @@ def realised_vol(s: Pointer, x: Pointer, e: Pointer, p: Pointer, c: Pointer, out
     state=1,
     lookback=1,
     warmup=lambda decay, seed: seed + 1,
-    memory=lambda decay, seed: forgets(1.0 - decay, seed),
-    oracle="recursion in numpy",
+    memory=lambda decay, seed: 2 * forgets(1.0 - decay, seed),  # the root of the seed's weight is what shows
+    oracle="recursion in Python",
     source="RiskMetrics 1996",
 )
 def ewma_vol(s: Pointer, x: Pointer, e: Pointer, p: Pointer, c: Pointer, out: Pointer) -> None:

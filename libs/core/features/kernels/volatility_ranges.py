@@ -48,7 +48,7 @@ def parkinson(s: Pointer, x: Pointer, e: Pointer, p: Pointer, c: Pointer, out: P
     lookback=lambda n: n,
     warmup=lambda n: n - 1,
     memory=lambda n: n,
-    oracle="formula in numpy",
+    oracle="formula in pandas",
     source="Garman and Klass 1980: root of the mean of ln(high / low)^2 / 2 - (2 ln 2 - 1) ln(close / open)^2",
 )
 def garman_klass(s: Pointer, x: Pointer, e: Pointer, p: Pointer, c: Pointer, out: Pointer) -> None:

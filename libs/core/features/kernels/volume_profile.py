@@ -8,27 +8,23 @@ from numba import njit
 
 from libs.core.features.inputs import HIGH, LOW, VOLUME
 from libs.core.features.kit import Output, feature
-from libs.core.features.parts import FIRST, NAN, NUMBER, ROWS, STRIDE, WIDTH, Pointer, worn
+from libs.core.features.parts import FIRST, NAN, ROWS, STRIDE, WIDTH, Pointer
 
 QUOTE = "quote currency"
 
 # Slots of the state before the bins; behind them a ring of the logs of highs, and one of lows.
 TOP = 0
 BOTTOM = 1
-FLOOR = 2  # log of the lowest low for which the bins stand
-CEILING = 3
-STEP = 4  # what volumes are rounded to
-LIMIT = 5  # largest volume that this step can carry
+BUSIEST = 2
+FLOOR = 3  # log of the lowest low for which the bins stand
+CEILING = 4
+CAP = 5  # the power of two for which they stand: no bar has more volume, and one has more than half of it
 TOTAL = 6
-PEAK = 7
-BINS = 8
+BINS = 7
 
-FINENESS = 2.0**-40
-"""Volumes of bins are whole multiples of this share of the window's largest bar: what is added can be taken away
-again to the last bit, and bins through which the same bars went stay equal."""
-
-ROOM = 16.0
-"""A bar larger than this many times the largest one at the last rebuild asks for another step."""
+FINENESS = 2.0**-44
+"""Volumes in bins are whole multiples of this share of the cap: what is added can be taken away again to the last bit,
+and which of two equal bins is the fuller depends on the window alone."""
 
 
 @njit(cache=False)
@@ -70,7 +66,7 @@ def pour(s: Pointer, high: float, low: float, volume: float, sign: float, bins: 
     floor, scale = s[FLOOR], bins / (s[CEILING] - s[FLOOR])
     a, b = binned(low, floor, scale, bins), binned(high, floor, scale, bins)
     # Adding and taking away a number this large rounds to multiples of the step.
-    rounder = 1.5 * 2.0**52 * s[STEP]
+    rounder = 1.5 * 2.0**52 * FINENESS * s[CAP]
     part = volume / (b - a + 1) + rounder - rounder
     for k in range(BINS + a, BINS + b + 1):
         s[k] += sign * part
@@ -79,20 +75,14 @@ def pour(s: Pointer, high: float, low: float, volume: float, sign: float, bins: 
 
 @njit(cache=False)
 def rebuild(s: Pointer, x: Pointer, last: int, newest: int, n: int, bins: int) -> None:
-    """The bins anew from the n bars that end at x[last]; `newest` is that bar's place in the rings."""
-    largest = 0.0
-    for k in range(last - n + 1, last + 1):
-        largest = max(largest, x[k])
+    """The bins anew from the n volumes that end at x[last]; `newest` is that bar's place in the rings."""
     s[TOTAL] = 0.0
     for k in range(BINS, BINS + bins):
         s[k] = 0.0
-    s[LIMIT] = ROOM * largest
-    if largest > 0.0 and s[CEILING] > s[FLOOR]:
-        s[STEP] = FINENESS * 2.0 ** math.ceil(math.log2(largest))
+    if s[CAP] > 0.0 and s[CEILING] > s[FLOOR]:
         for k in range(n):
             at = newest - k if newest >= k else newest - k + n
             pour(s, s[BINS + bins + at], s[BINS + bins + n + at], x[last - k], 1.0, bins)
-    s[PEAK] = s[TOTAL]
 
 
 @njit(cache=False)
@@ -128,7 +118,7 @@ def value_area(s: Pointer, bins: int, point: int, wanted: float) -> tuple[int, i
     lookback=lambda n, bins, share: n,
     warmup=lambda n, bins, share: n,
     memory=lambda n, bins, share: n,
-    oracle="brute force, the whole profile at each bar",
+    oracle="brute force over the whole window at each bar",
     source="Steidlmayer; equal bins of the log price from the lowest low to the highest high, volume even over a bar",
 )
 def volume_profile(s: Pointer, x: Pointer, e: Pointer, p: Pointer, c: Pointer, out: Pointer) -> None:
@@ -136,12 +126,13 @@ def volume_profile(s: Pointer, x: Pointer, e: Pointer, p: Pointer, c: Pointer, o
     holds `share` of all; the lowest of equal bins, the middle of the range when there is no volume or no range.
     """
     n, bins, share = int(p[0]), int(p[1]), p[2]
-    w, v, first, number = c[WIDTH], c[STRIDE], c[FIRST], c[NUMBER]
-    high, low = int(s[TOP]), int(s[BOTTOM])
+    w, v, first = c[WIDTH], c[STRIDE], c[FIRST]
+    high, low, busiest = int(s[TOP]), int(s[BOTTOM]), int(s[BUSIEST])
     for j in range(c[ROWS]):
-        i = first + j
+        i, volume = first + j, VOLUME * w + j
         high = top(x, HIGH * w + j, n, i, high)
         low = bottom(x, LOW * w + j, n, i, low)
+        busiest = top(x, volume, n, i, busiest)
         place = i % n
         upper, lower = BINS + bins + place, BINS + bins + n + place
         was_upper, was_lower = s[upper], s[lower]
@@ -149,30 +140,29 @@ def volume_profile(s: Pointer, x: Pointer, e: Pointer, p: Pointer, c: Pointer, o
         if i < n:
             out[j] = out[v + j] = out[2 * v + j] = NAN
             continue
-        ceiling = s[BINS + bins + high % n]
-        floor = s[BINS + bins + n + low % n]
-        volume = x[VOLUME * w + j]
-        stale = i == n or ceiling != s[CEILING] or floor != s[FLOOR] or volume > s[LIMIT]
-        if not stale and ceiling > floor:
-            pour(s, was_upper, was_lower, x[VOLUME * w + j - n], -1.0, bins)
-            pour(s, s[upper], s[lower], volume, 1.0, bins)
-            s[PEAK] = max(s[PEAK], s[TOTAL])
-        if stale or worn(s[TOTAL], s[PEAK], number + j):
+        ceiling, floor = s[BINS + bins + high % n], s[BINS + bins + n + low % n]
+        most = x[volume - i + busiest]
+        other_cap = most > s[CAP] or (s[CAP] > 0.0 and 2.0 * most <= s[CAP])
+        if i == n or ceiling != s[CEILING] or floor != s[FLOOR] or other_cap:
             s[CEILING], s[FLOOR] = ceiling, floor
-            rebuild(s, x, VOLUME * w + j, place, n, bins)
+            s[CAP] = 2.0 ** math.ceil(math.log2(most)) if most > 0.0 else 0.0
+            rebuild(s, x, volume, place, n, bins)
+        elif ceiling > floor:
+            pour(s, was_upper, was_lower, x[volume - n], -1.0, bins)
+            pour(s, s[upper], s[lower], x[volume], 1.0, bins)
         if s[TOTAL] <= 0.0:
             out[j] = out[v + j] = out[2 * v + j] = math.exp(0.5 * (floor + ceiling))
             continue
-        point, most = 0, s[BINS]
+        point = 0
         for k in range(1, bins):
-            if s[BINS + k] > most:
-                point, most = k, s[BINS + k]
+            if s[BINS + k] > s[BINS + point]:
+                point = k
         begin, end = value_area(s, bins, point, share * s[TOTAL])
         step = (ceiling - floor) / bins
         out[j] = math.exp(floor + (point + 0.5) * step)
         out[v + j] = math.exp(floor + begin * step)
         out[2 * v + j] = math.exp(floor + (end + 1) * step)
-    s[TOP], s[BOTTOM] = high, low
+    s[TOP], s[BOTTOM], s[BUSIEST] = high, low, busiest
 
 
 FULL = ("volume_profile(n=240)",)

@@ -76,7 +76,7 @@ def adx(columns: Columns, n: int) -> Values:
     return {f"adx_{n}": talib.ADX(*_prices(columns), n)}
 
 
-@oracle(kernel="trend_strength", by="statsmodels OLS")
+@oracle(kernel="trend_strength", by="numpy least squares, statsmodels OLS")
 def trend_strength(columns: Columns, n: int) -> Values:
     time = add_constant(np.arange(n, dtype=float))
     windows = sliding_window_view(np.log(columns["close"]), n)

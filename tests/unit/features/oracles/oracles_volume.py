@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import talib
 from numpy.lib.stride_tricks import sliding_window_view
+from statsmodels.regression.rolling import RollingOLS
 
 from tests.unit.features.oracles.registry import Columns, Floats, Values, oracle
 
@@ -98,12 +99,10 @@ def amihud(columns: Columns, n: int) -> Values:
     return {f"amihud_{n}": (1e6 * (returns / money.where(money > 0.0)).rolling(n).mean()).to_numpy()}
 
 
-@oracle(kernel="kyle", by="numpy.linalg.lstsq")
+@oracle(kernel="kyle", by="statsmodels RollingOLS without constant")
 def kyle(columns: Columns, n: int) -> Values:
-    flows = sliding_window_view(columns["signed_volume"], n)
-    moves = sliding_window_view(columns["mid_change"], n)
-    slopes = [np.linalg.lstsq(x[:, None], y, rcond=None)[0][0] for x, y in zip(flows, moves, strict=True)]
-    return {f"kyle_{n}": _lead(n - 1, np.array(slopes))}
+    model = RollingOLS(columns["mid_change"], columns["signed_volume"][:, None], window=n)
+    return {f"kyle_{n}": model.fit(params_only=True).params[:, 0]}
 
 
 @oracle(kernel="roll", by="numpy.cov")
