@@ -295,6 +295,7 @@ class ModelSettings(_Section):
     max_disagreement: float = Field(0.40, ge=0, le=1, description="share of weight outside the majority")
     min_health: float = Field(0.7, ge=0, le=1, description="below this feed score agents abstain")
     sentiment: SentimentSettings = SentimentSettings()
+    council: CouncilSettings = CouncilSettings()
     store: str = Field("bus", min_length=1, description="models: bus, a folder, or s3+https://host/bucket/prefix")
     store_region: str = Field("us-east-1", description="region in the signatures, where the store is S3")
 
