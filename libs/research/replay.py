@@ -121,7 +121,7 @@ class ReplayError(Exception):
 
 
 _OUTPUT_HEADS = frozenset(
-    {"feat", "forecast", "signal", "risk", "permit", "order", "fill", "position", "account", "recon", "ctl"}
+    {"feat", "forecast", "model", "signal", "risk", "permit", "order", "fill", "position", "account", "recon", "ctl"}
 )
 
 

@@ -22,6 +22,7 @@ from libs.core.stages.predict import PredictStage
 from libs.core.types import SECOND, Bar, HistoryRequest, Warmup, interval_token, stable_id, token
 from services.predict import metrics, state
 from services.predict.handlers import Handlers
+from services.predict.headlines import HeadlineDesk
 from services.predict.models import ModelWatcher
 from services.predict.settings import predict_config
 
@@ -43,7 +44,7 @@ class PredictApp:
         self._config = predict_config(chassis.settings)
         self._artifacts = ModelCache(models_folder(chassis.var), ModelVerifier.of(chassis.var))
         try:
-            stage = PredictStage(self._config)
+            stage = self._fresh_stage()
         except ValueError as err:
             raise FatalError(f"the stage cannot be built from the configuration: {err}") from None
         self._runner = StageRunner(stage, self._bus, observe=metrics.observe)
@@ -56,6 +57,9 @@ class PredictApp:
         self._models = ModelWatcher(
             self._bus, self._store, self._artifacts, chassis.clocks, self._stage.series, self._runner.take_inline
         )
+        # Only an agent that listens pays for a worker that reads.
+        listens = "sentiment" in self._config.agents
+        self._headlines = HeadlineDesk(self._bus, model.sentiment) if listens else None
         self._subscriptions: list[Subscription] = []
         self._warm_bars: dict[Series, int] = {}
         self._waiting: dict[str, str] = {"clocks": "the clocks of the venues"}
@@ -78,6 +82,8 @@ class PredictApp:
         """Stop reading, keep the state, hand the journal over."""
         for subscription in self._subscriptions:
             await subscription.close()
+        if self._headlines is not None:
+            await self._headlines.close()
         if self._began:
             await self._save()
         await self._runner.close()
@@ -88,9 +94,10 @@ class PredictApp:
         return None
 
     def info(self) -> dict[str, Any]:
-        """The series, how much history each had, and the configuration in force."""
+        """The series, how much history each had, which models serve, and the configuration in force."""
         return {
             "series": {_name(series): self._warm_bars.get(series, 0) for series in self._stage.series},
+            "models": {_name(series): found for series in self._stage.series if (found := self._stage.models(series))},
             "stage": msgspec.to_builtins(self._config),
         }
 
@@ -99,6 +106,9 @@ class PredictApp:
         stage = self._runner.stage
         assert isinstance(stage, PredictStage)
         return stage
+
+    def _fresh_stage(self) -> PredictStage:
+        return PredictStage(self._config, self._artifacts, time.perf_counter_ns)
 
     async def _begin(self) -> None:
         await self._clocks_known()
@@ -118,6 +128,9 @@ class PredictApp:
         await self._models.first()
         self._chassis.spawn(self._models.run(), "models")
         filters = ["feat.>", "md.health.>"]
+        if self._headlines is not None:
+            await self._headlines.start(since)
+            filters += ["news.headline.>", "news.score.>"]
         self._subscriptions.append(await self._bus.subscribe(filters, self._handlers.on_input, since))
         self._handlers.reached_ns = self._handlers.reached_ns or since
         self._waiting = {}
@@ -155,7 +168,7 @@ class PredictApp:
 
     def _can_resume(self, saved: state.Saved, history: dict[Series, tuple[Bar, ...]]) -> bool:
         """Whether the saved state is this configuration's and no series of it lies ahead of its venue's clock."""
-        probe = PredictStage(self._config)
+        probe = self._fresh_stage()
         try:
             probe.restore(saved.stage)
         except ValueError as err:

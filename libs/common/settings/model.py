@@ -280,7 +280,7 @@ class CouncilSettings(_Section):
     calibration_bars: int = Field(1000, ge=100, description="calibration error counts over about so many newest bars")
     edge_z: float = Field(1.645, ge=0, le=5, description="a model speaks when skill less so many errors is above zero")
     max_ece: float = Field(0.02, gt=0, le=0.2, description="a calibrator is in force up to this error beyond chance")
-    challengers: int = Field(2, ge=1, le=5, description="most models in shadow per agent and series")
+    challengers: int = Field(3, ge=1, le=5, description="most models in shadow per agent and series")
     false_promotion: float = Field(0.05, gt=0, le=0.5, description="chance of promoting a model that is no better")
     foreign_models: bool = Field(False, description="a model of another symbol or bar length may serve")
 

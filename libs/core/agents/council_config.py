@@ -40,7 +40,7 @@ class CouncilConfig(msgspec.Struct, frozen=True, kw_only=True):
     combine: Literal["simple", "confidence", "learned"] = "learned"
     conflict: Literal["abstain", "best"] = "abstain"
     foreign_models: bool = False
-    challengers: int = 2
+    challengers: int = 3
     false_promotion: float = 0.05
     drift_memory: int = 200
     drift_pause: int = 100
