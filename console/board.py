@@ -21,6 +21,7 @@ from libs.core.types import (
     Position,
     Signal,
     Ticks,
+    Training,
     VenueClock,
     Verdict,
 )
@@ -28,6 +29,7 @@ from libs.core.types import (
 FILTERS = (
     "md.>",
     "forecast.>",
+    "model.>",
     "signal.>",
     "risk.verdict.>",
     "order.>",
@@ -67,6 +69,7 @@ class Board:
         self.counts: Counter[str] = Counter()
         self.verdicts: Counter[str] = Counter()
         self.first_fill_at: float | None = None
+        self.training: Training | None = None
 
     async def take(self, received: Received) -> None:
         """Note one message."""
@@ -89,6 +92,8 @@ class Board:
                 self.clocks[event.venue] = event
             case Forecast():
                 self._forecast(event)
+            case Training():
+                self.training = event
             case Signal():
                 pass
             case Verdict():

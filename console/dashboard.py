@@ -14,7 +14,7 @@ from rich.text import Text
 
 from console.board import Board, SymbolRow
 from console.money import money
-from libs.core.types import FeedState, Forecast, Order, OrderState, interval_token
+from libs.core.types import FeedState, Forecast, Order, OrderState, Training, TrainingState, interval_token
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _AGENTS = ("direction", "volatility", "regime", "meta")
@@ -91,7 +91,21 @@ def _header(board: Board, services: Mapping[str, str]) -> RenderableType:
         f"fills {board.counts['Fill']:,}",
         style="dim",
     )
-    return Group(line, equity, counts)
+    council = [Text(training_line(board.training), style="cyan")] if board.training else []
+    return Group(line, equity, counts, *council)
+
+
+def training_line(training: Training) -> str:
+    """How far the trainer is, and how long it still needs."""
+    of = f"{training.done} of {training.total} models"
+    if training.state is TrainingState.DONE:
+        return f"council trained: {of}"
+    if training.state is TrainingState.FAILED:
+        return f"council trained as far as it went, {of}: {training.line}"
+    left = f"about {training.left_s:.0f} s left" if training.left_s else "time left not known yet"
+    loss = f" ({training.line})" if training.line else ""
+    what = f"{training.agent} {training.symbol} {interval_token(training.interval_s)}"
+    return f"training the council: {of}, {left}, now {what}{loss}"
 
 
 def _market_table(board: Board) -> Table:
@@ -180,6 +194,7 @@ def plain_line(board: Board, services: Mapping[str, str]) -> str:
         f"bars {board.counts['Bar']}  forecasts {board.counts['Forecast']}  signals {board.counts['Signal']}  "
         f"fills {board.counts['Fill']}  positions {len(board.positions)}  {equity}  "
         + (f"not ready: {', '.join(down)}" if down else "all services ready")
+        + (f"  {training_line(board.training)}" if board.training else "")
     )
 
 
