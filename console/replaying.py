@@ -74,7 +74,7 @@ def _facts(source: str, report: ReplayReport) -> dict[str, object]:
 
 
 async def _load(session: str) -> tuple[str, list[Message], int | None, ModelCache]:
-    """Name and messages of a session, the moment up to which one that still runs is replayed, and where its models are."""
+    """Name and messages of a session, until when one that still runs is replayed, and where its models are."""
     if session == "running":
         async with running_bus("replay") as (bus, _):
             since = int(runtime.read_stack(running_var()).get("started_ns", 0))
