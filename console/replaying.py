@@ -91,7 +91,7 @@ async def _load(session: str) -> tuple[str, list[Message], int | None, ModelCach
         raise CommandError("no recorded session; run `make demo` first")
     try:
         # Verified when they were taken up; a session lies beside the models of its stack.
-        kept = [models_folder(folder) for folder in (path.parent.parent, base_var(), base_var() / DEMO)]
+        kept = [models_folder(folder) for folder in (path.parent, path.parent.parent, base_var(), base_var() / DEMO)]
         return path.name, list(read_session(path)[1]), None, ModelCache(kept[0], also=kept[1:])
     except SessionError as err:
         raise CommandError(str(err)) from None
