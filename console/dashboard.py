@@ -101,7 +101,7 @@ def training_line(training: Training) -> str:
     if training.state is TrainingState.DONE:
         return f"council trained: {of}"
     if training.state is TrainingState.FAILED:
-        return f"council trained as far as it went, {of}: {training.line}"
+        return f"council trained as far as it went: {of}, {training.failed} could not be made"
     left = f"about {training.left_s:.0f} s left" if training.left_s else "time left not known yet"
     loss = f" ({training.line})" if training.line else ""
     what = f"{training.agent} {training.symbol} {interval_token(training.interval_s)}"

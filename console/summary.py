@@ -133,8 +133,8 @@ def _forecast(summary: Summary, forecast: Forecast) -> None:
         summary.spoken[forecast.agent] += 1
     else:
         summary.abstained[forecast.agent, str(forecast.abstention)] += 1
-    kind, colon, _ = forecast.model_id.partition(":")
-    if colon:  # the id of a trained model
+    kind, _, identity = forecast.model_id.partition(":")
+    if identity and not kind.rpartition(".")[2].isdigit():  # agents that learn online have a version there, not a kind
         summary.heard[kind] += 1
         summary.voted[kind] += forecast.abstention is None
 
@@ -195,6 +195,8 @@ def print_summary(summary: Summary, console: Console) -> None:
     table.add_row("trained models that voted", _voters(summary))
     if summary.training is not None:
         table.add_row("training", training_line(summary.training))
+        if summary.training.failed:
+            table.add_row("  not made", summary.training.line)
     table.add_row("signals", _counts(summary.signals, "none"))
     table.add_row("verdicts", _counts(summary.verdicts, "none"))
     states = Counter(order.state.value for order in summary.orders.values())

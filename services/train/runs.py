@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import time
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
@@ -92,8 +93,7 @@ class Runs:
             tasks = await self._gather(wanted, folder)
             if tasks:
                 await self._fit(tasks, wanted, folder, begun)
-            line = "; ".join(self._failed[:3]) if self._failed else ""
-            await self._tell_end(TrainingState.FAILED if self._failed else TrainingState.DONE, line)
+            await self._tell_end(TrainingState.FAILED if self._failed else TrainingState.DONE, self._why_not())
         finally:
             metrics.RUNNING.set(0)
             metrics.LEFT.set(0)
@@ -102,7 +102,7 @@ class Runs:
 
     def _begin(self, total: int) -> None:
         self._run = stable_id("training", self._actor, self._bus.epoch, time.time_ns())[:16]
-        self._failed: list[str] = []
+        self._failed: Counter[tuple[str, str]] = Counter()
         self._done, self._total, self._told = 0, total, 0
 
     def _check_disk(self) -> None:
@@ -160,15 +160,15 @@ class Runs:
                 case Made():
                     try:
                         await self._appoint(RoleKey(said.agent, *series), Path(said.path), wanted[series][said.agent])
+                        self._done += 1
                     except (ArtifactRefused, ArtifactStoreError, RoleProblem, BusError, OSError) as err:
                         self._fail(series, [said.agent], _line(err))
-                    self._done += 1
                     await self._tell(TrainingState.RUNNING, series, said.agent, self._left(begun, 0.0), "", now=True)
                 case Failed():
                     self._fail(series, [said.agent], said.problem)
 
     def _left(self, begun: float, share: float) -> float:
-        share_done = (self._done + share) / max(self._total, 1)
+        share_done = (self._done + self._failed.total() + share) / max(self._total, 1)
         left = (time.monotonic() - begun) * (1.0 / share_done - 1.0) if share_done > 0.02 else 0.0
         metrics.LEFT.set(left)
         return round(left, 1)
@@ -180,7 +180,8 @@ class Runs:
         sha256 = await self._kept(blob)
         now = time.time_ns()
         held = Held(sha256=sha256, model_id=artifact.manifest.model_id, since=now, reason=reason, actor=self._actor)
-        roles = await self._roles.change(key, lambda roles: appointed(roles, held))
+        most = self._settings.model.council.challengers
+        roles = await self._roles.change(key, lambda roles: appointed(roles, held, most))
         role = "champion" if roles.champion == held else "challenger"
         self.made += 1
         self.problems.pop(str(key), None)
@@ -200,11 +201,17 @@ class Runs:
     def _fail(self, series: Series, agents: Iterable[str], problem: str) -> None:
         for agent in agents:
             key = str(RoleKey(agent, *series))
-            self._done += 1
-            self._failed.append(f"{key}: {problem}")
+            self._failed[agent, problem] += 1
             self.problems[key] = problem
             metrics.FAILED.labels(agent).inc()
             log.warning("model not made", series=key, problem=problem)
+
+    def _why_not(self) -> str:
+        rows = [
+            f"{agent} of {count} series: {problem}" if count > 1 else f"{agent}: {problem}"
+            for (agent, problem), count in self._failed.items()
+        ]
+        return "; ".join(rows)
 
     async def _tell(
         self, state: TrainingState, series: Series, agent: str, left_s: float, line: str, now: bool = False
@@ -232,7 +239,8 @@ class Runs:
             venue=series[0],
             symbol=series[1],
             interval_s=series[2],
-            done=min(self._done, self._total),
+            done=self._done,
+            failed=self._failed.total(),
             total=self._total,
             left_s=left_s,
             line=line[:300],

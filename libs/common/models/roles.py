@@ -83,18 +83,18 @@ class AgentRoles(msgspec.Struct, frozen=True, kw_only=True):
 
 Change = Callable[[AgentRoles], AgentRoles]
 
-MOST_CHALLENGERS: Final = 3
-"""Beyond these the oldest one leaves: each costs a forecast on every bar."""
 
+def appointed(roles: AgentRoles, new: Held, most: int = 2) -> AgentRoles:
+    """A new model becomes champion where there is none, else the newest of `most` challengers; one that is there stays.
 
-def appointed(roles: AgentRoles, new: Held) -> AgentRoles:
-    """A new model becomes champion where there is none, else the newest challenger; one that is there stays."""
+    The oldest challenger leaves for it: each costs a forecast on every bar.
+    """
     known = {h.sha256 for h in (roles.champion, *roles.challengers) if h is not None}
     if new.sha256 in known:
         return roles
     if roles.champion is None:
         return msgspec.structs.replace(roles, champion=new)
-    return msgspec.structs.replace(roles, challengers=(*roles.challengers, new)[-MOST_CHALLENGERS:])
+    return msgspec.structs.replace(roles, challengers=(*roles.challengers, new)[-most:])
 
 
 def promoted(roles: AgentRoles, new: Held) -> AgentRoles:

@@ -207,7 +207,8 @@ class Training(Event, tag="training.v1", frozen=True, kw_only=True):
 
     Attributes:
         run: the run that it belongs to; agent, venue, symbol, interval_s: what is fitted now, "" and 0 when nothing is.
-        done, total: models made so far, and to be made. left_s: estimate for the rest, seconds; 0 = unknown.
+        done, failed, total: models made, models that could not be, and all that are wanted.
+        left_s: estimate for the rest, seconds; 0 = unknown.
         line: the live loss, or what went wrong.
     """
 
@@ -218,6 +219,7 @@ class Training(Event, tag="training.v1", frozen=True, kw_only=True):
     symbol: str = ""
     interval_s: int = 0
     done: int
+    failed: int = 0
     total: int
     left_s: float = 0.0
     line: str = ""
