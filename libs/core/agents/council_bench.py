@@ -58,7 +58,11 @@ class Bench:
                 case Role.RETIRED:
                     return self._retire(swap, at)
         except ArtifactRefused as err:
-            return [self._note(NoteKind.REFUSED, swap.model_id, at, swap.id, detail=str(err))]
+            return self.refuse(swap, at, str(err))
+
+    def refuse(self, swap: ModelSwap, at: Nanos, why: str) -> list[ModelNote]:
+        """Tell that a model is not taken up."""
+        return [self._note(NoteKind.REFUSED, swap.model_id, at, swap.id, detail=why)]
 
     def hear(self, tapes: Tapes) -> None:
         """Let every model in service take the newest bar."""

@@ -34,7 +34,7 @@ class CouncilConfig(msgspec.Struct, frozen=True, kw_only=True):
     bars: int = 1024
     window_bars: int = 5000
     calibration_bars: int = 1000
-    min_scored: int = 60
+    min_scored: int = 100
     edge_z: float = 1.645
     max_ece: float = 0.02
     combine: Literal["simple", "confidence", "learned"] = "learned"

@@ -210,9 +210,8 @@ class Seat:
         return replace(seen, rows=row.reshape(1, 1, -1))
 
     def _miscalibrated(self) -> float:
-        if self.track.scored < self._config.min_scored:
-            return 0.0
-        return self.track.miscalibration()
+        judged = self.track.scored >= self._config.min_scored
+        return self.track.miscalibration() if judged else 0.0
 
     def _read(self, said: Said) -> Opinion:
         p = None

@@ -23,7 +23,9 @@ KINDS: Final = {
     RETIRE: NoteKind.RETIRED,
 }
 STAYS_Z: Final = 3.0
-"""A recent mean loss so many standard errors above the reference is still drift."""
+"""A recent mean loss so many standard errors above the reference is still drift; both means are estimates."""
+LOST: Final = 2.0
+"""A calibrator is out of force from max_ece on; from so many times that on it is drift."""
 
 
 class Step(NamedTuple):
@@ -78,8 +80,9 @@ class Ladder(msgspec.Struct, array_like=True):
         alarm = self._inputs(moved, config)
         if math.isfinite(loss):
             alarm = self._loss(loss, config) or alarm
-        if alarm is None and miscalibrated > config.max_ece:
-            alarm = Alarm(miscalibrated, config.max_ece, "calibration error beyond chance", SHADOW)
+        lost = LOST * config.max_ece
+        if alarm is None and miscalibrated > lost:
+            alarm = Alarm(miscalibrated, lost, "calibration error beyond chance", SHADOW)
         self.since_step += 1
         if alarm is None:
             self.quiet += 1
@@ -115,7 +118,8 @@ class Ladder(msgspec.Struct, array_like=True):
             return Alarm(change, 0.0, "loss rose by so many deviations (ADWIN)", RETIRE)
         if statistic > 0.0:
             return Alarm(statistic, self.page.threshold, "excess of loss (Page-Hinkley)", RETIRE)
-        limit = STAYS_Z / math.sqrt(2.0 * config.drift_pause)
+        known = self.bars or 10 * config.drift_memory
+        limit = STAYS_Z * math.sqrt(0.5 / config.drift_pause + 1.0 / known)
         stays = self.recent / self.recent_weight
         if self.level and self.since_step >= config.drift_pause and stays > limit:
             return Alarm(stays, limit, "loss stays so many deviations above its reference", RETIRE)

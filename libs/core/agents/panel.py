@@ -120,7 +120,12 @@ class Panel:
 
     def swap(self, series: Series, swap: ModelSwap, at: Nanos) -> list[ModelNote]:
         """Give a model its role, from the next bar on. `at`: the newest bar's close, from which it holds."""
-        return self._bench(self._place(series), series, swap.agent).swap(swap, self._place(series).tapes, at)
+        place = self._place(series)
+        bench = self._bench(place, series, swap.agent)
+        if swap.agent != META and swap.agent not in self._agents:
+            del place.benches[swap.agent]
+            return bench.refuse(swap, at, f"no agent {swap.agent} is configured")
+        return bench.swap(swap, place.tapes, at)
 
     def hear(self, event: Event) -> None:
         """Hand a headline or its score to the agents that listen."""

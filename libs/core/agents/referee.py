@@ -16,10 +16,11 @@ import msgspec
 
 CLIP: Final = 1.0
 """Nats: a difference of one bar counts for no more, so the test is about the clipped difference."""
-MOST_STAKE: Final = 0.5
-"""Of the wealth, at a difference of CLIP: no bar takes more than half of it."""
-SHRINK: Final = 50.0
-"""The variance is taken as if there had been so many bars of deviation 0.3 before, so that early stakes are small."""
+MOST_STAKE: Final = 0.8
+"""Of the wealth, at a difference of CLIP: no bar takes more of it."""
+BEFORE: Final = 50.0
+SPREAD: Final = 0.1
+"""Stakes are decided as if BEFORE bars of mean 0 and deviation SPREAD (nats) had been seen: early ones are small."""
 
 
 class Duel(msgspec.Struct, array_like=True):
@@ -34,9 +35,9 @@ class Duel(msgspec.Struct, array_like=True):
     def take(self, champion_loss: float, challenger_loss: float) -> None:
         """Judge one bar on which both had said something."""
         d = min(max(champion_loss - challenger_loss, -CLIP), CLIP)
-        mean = self.total / (self.bars + SHRINK)
-        spread = (self.squares + SHRINK * 0.09) / (self.bars + SHRINK)
-        stake = min(max(mean / spread, 0.0), MOST_STAKE / CLIP)
+        # Kelly's stake is about mean / mean square; the past's mean is the guess of the next bar's.
+        squares = self.squares + BEFORE * SPREAD * SPREAD
+        stake = min(max(self.total / squares, 0.0), MOST_STAKE / CLIP)
         self.log_wealth += math.log1p(stake * d)
         self.best = max(self.best, self.log_wealth)
         self.bars += 1

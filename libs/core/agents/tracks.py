@@ -16,6 +16,8 @@ from libs.core.agents.council_config import CouncilConfig
 BINS: Final = 15
 NEUTRAL: Final = 0.43
 """Half width of the neutral class in EWMA deviations, as in training."""
+CHANCE: Final = 2.0
+"""A calibration error up to twice what chance alone is expected to make is not held against anybody."""
 FLOOR: Final = 1e-6
 """No probability counts for less: one bar costs 13.8 nats at most."""
 
@@ -166,7 +168,7 @@ class Track(msgspec.Struct, array_like=True):
     def miscalibration(self) -> float:
         """What of the rolling calibration error chance does not explain; 0 or more."""
         ece = self.ece
-        return 0.0 if ece is None else max(0.0, ece - 1.5 * self.ece_by_chance)
+        return 0.0 if ece is None else max(0.0, ece - CHANCE * self.ece_by_chance)
 
     def edge(self, z: float) -> float:
         """Lower bound of the rolling gain in nats per bar that moved: mean less z standard errors.
