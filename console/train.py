@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +17,10 @@ from console.context import CommandError, base_var
 from console.dashboard import make_console
 
 if TYPE_CHECKING:
+    from libs.research.training.base import Progress
+    from libs.research.training.dataset import Dataset
     from libs.research.training.ledger import Ledger
-    from libs.research.training.run import Outcome
+    from libs.research.training.run import Outcome, Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,8 @@ def run_train(wish: TrainWish) -> int:
         options = TrainOptions(preset=wish.preset, seed=wish.seed, threads=wish.threads)
         plan = run.Plan(agents, options, params=read_params(wish.params, agents))
         with bars(quiet=wish.as_json) as tell:
+            if wish.walk_forward:
+                plan = _walked(data, plan, wish, var, ledger, tell, screen)
             outcomes = run.train(data, plan, wish.out, sign=make_signer(var), ledger=ledger, progress=tell)
     except (DataProblem, ValueError) as err:
         raise CommandError(str(err)) from None
@@ -82,6 +86,31 @@ def run_train(wish: TrainWish) -> int:
     else:
         _show(screen, outcomes, wish.out, ledger)
     return int(any(outcome.problem for outcome in outcomes))
+
+
+def _walked(
+    data: Dataset, plan: Plan, wish: TrainWish, var: Path, ledger: Ledger, tell: Progress, screen: Console
+) -> Plan:
+    """The plan with the figures of a walk-forward, whose report is written and whose meaning is said."""
+    from console.exam import new_report
+    from libs.common.onnx import make_session
+    from libs.research.training.exam_council import pooled
+    from libs.research.training.exam_scores import by_block
+    from libs.research.training.exam_walk import walk
+    from libs.research.training.report import Facts, make_page, write_report
+
+    walked = walk(data, plan, wish.out / "walk", make_session=make_session, ledger=ledger, progress=tell)
+    exam = walked.exam
+    voices = {name: voice for name, voice in exam.voices.items() if voice.has_direction}
+    if voices:
+        how = f"{', '.join(plan.agents)}; preset {wish.preset}, seed {wish.seed}; fitted anew before each block"
+        note = f"{how}, with an embargo of 60 bars. The last blocks hold the bars that the exam of the models reads."
+        page = make_page(exam, pooled(exam.voices, len(exam)), walked.beside, Facts("Walk-forward exam", (), [note]))
+        html, _ = write_report(new_report(var), page)
+        if not wish.as_json:
+            screen.print(page.lead, soft_wrap=True, markup=False)
+            screen.print(f"report: {html}", soft_wrap=True, markup=False)
+    return replace(plan, folds={name: tuple(by_block(voice, exam)) for name, voice in voices.items()})
 
 
 def open_ledger(folder: Path, var: Path) -> Ledger:

@@ -37,6 +37,7 @@ def stage_config(settings: Settings) -> FeaturesConfig:
                 venue=venue.name,
                 symbol=entry.symbol,
                 intervals_s=tuple(sorted({interval_seconds(text) for text in entry.trade_intervals})),
+                calendar=entry.calendar,
             )
             for venue in settings.data.venues
             for entry in venue.symbols

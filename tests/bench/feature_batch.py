@@ -80,7 +80,7 @@ def history(count: int = BARS) -> dict[str, Floats]:
 def _lay(x: Floats, keep: int, bars: Floats, wanted: int) -> None:
     for i in range(bars.shape[1]):
         o, h, low, c, v = bars[0, i], bars[1, i], bars[2, i], bars[3, i], bars[4, i]
-        driver.lay(x, keep + i, i == 0, o, h, low, c, v, i // 1440, 0.0, wanted)
+        driver.lay(x, keep + i, i == 0, o, h, low, c, v, i // 1440, 60.0 * (i + 1), 0.0, wanted)
 
 
 def prepared(bars: dict[str, Floats], keep: int) -> Floats:

@@ -12,7 +12,7 @@ from numba import carray, njit, types  # type: ignore[attr-defined]  # it does n
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from libs.core.features.inputs import CLOSE, COLUMNS, FLAT, HIGH, LOGVOL, LOW, OPEN, RANGE, RET, SESSION, VOLUME
+from libs.core.features.inputs import CLOSE, COLUMNS, FLAT, HIGH, LOGVOL, LOW, OPEN, RANGE, RET, SESSION, TIME, VOLUME
 from libs.core.features.kit import PLAIN, View, plain_kernel
 from libs.core.features.parts import CONTROLS, FIRST, INTERVAL, NUMBER, ROWS, STRIDE, WIDTH
 
@@ -49,9 +49,6 @@ WANTS_RANGE: Final = 4
 
 BLOCK: Final = 2048
 """Rows that a batch hands to a kernel at once: few enough to stay in the processor's cache."""
-
-DAY: Final = 86_400_000_000_000
-"""Nanoseconds: days UTC are the sessions of markets that never close."""
 
 SLACK: Final = 64
 """Bars between two moves of a window to its front."""
@@ -128,6 +125,7 @@ def lay(
     c: float,
     v: float,
     session: float,
+    end: float,
     flat: float,
     derived: int,
 ) -> None:
@@ -141,6 +139,7 @@ def lay(
     if derived & WANTS_RANGE:
         x[RANGE, at] = h - low if first else max(h - low, max(abs(h - previous), abs(low - previous)))
     x[SESSION, at] = session
+    x[TIME, at] = end
     x[FLAT, at] = flat
 
 
@@ -177,12 +176,13 @@ def advance(
     close: float,
     v: float,
     session: float,
+    end: float,
     seconds: int,
 ) -> int:
-    """Take the bar `number` (open time / interval) after what is missing before it; returns a status.
+    """Take the bar `number` (see `grid`) after what is missing before it; returns a status.
 
     Missing bars are flat at the last close with no volume and no extra input (`nothing`). A bar that is not taken
-    leaves everything alone. `session`: number of the session in which the bar opens.
+    leaves everything alone. `session`: number of the session in which the bar opens; `end`: its end, seconds UTC.
     """
     if not believable(number, o, h, low, close, v):
         return INVALID
@@ -197,16 +197,16 @@ def advance(
             s[:] = 0.0
             status = RESTARTED
         elif missing > 0:
-            price, before = x[CLOSE, head[AT]], x[SESSION, head[AT]]
+            price, before, clock = x[CLOSE, head[AT]], x[SESSION, head[AT]], x[TIME, head[AT]]
             for k in range(missing):
                 at = slot(head, x, keep)
-                lay(x, at, False, price, price, price, price, 0.0, before, 1.0, derived)
+                lay(x, at, False, price, price, price, price, 0.0, before, clock + seconds * (k + 1), 1.0, derived)
                 c[FIRST], c[NUMBER] = head[COUNT], head[LAST] + 1 + k
                 kernels(plan, params, s, x, at, nothing, c, out)
                 head[COUNT] += 1
             status = FILLED
     at = slot(head, x, keep)
-    lay(x, at, head[COUNT] == 0, o, h, low, close, v, session, 0.0, derived)
+    lay(x, at, head[COUNT] == 0, o, h, low, close, v, session, end, 0.0, derived)
     c[FIRST], c[NUMBER] = head[COUNT], number
     kernels(plan, params, s, x, at, e, c, out)
     head[COUNT] += 1
@@ -233,7 +233,6 @@ class Machine(NamedTuple):
     out: Floats
     columns: Ints
     chosen: Floats
-    interval: int  # ns
     seconds: int
 
 
@@ -241,11 +240,11 @@ def packed(machine: Machine) -> Any:
     """What `step` is called with: sizes and addresses in one array, since handing over an array costs 50 ns each."""
     if PLAIN:
         return machine
-    plan, params, head, s, x, keep, derived, e, nothing, c, out, columns, chosen, interval, seconds = machine
+    plan, params, head, s, x, keep, derived, e, nothing, c, out, columns, chosen, seconds = machine
     whole = chosen is out
     sizes = (len(plan), len(params), len(s), x.shape[1], len(e), len(out), 0 if whole else len(chosen))
     places = (array.ctypes.data for array in (plan, params, head, s, x, e, nothing, c, out, columns, chosen))
-    return np.array([keep, derived, interval, seconds, *sizes, *places], dtype=np.int64)
+    return np.array([keep, derived, seconds, *sizes, *places], dtype=np.int64)
 
 
 def _to_floats(context: Any, place: Any) -> tuple[Any, Any]:  # pragma: no cover
@@ -273,25 +272,24 @@ _integers: Any = intrinsic(_to_integers)
 
 
 @njit(cache=True)
-def _compiled_step(m: Ints, open_time: int, o: float, h: float, low: float, close: float, v: float) -> int:
+def _compiled_step(
+    m: Ints, number: int, session: float, end: float, o: float, h: float, low: float, close: float, v: float
+) -> int:
     """`advance` on what `packed` has packed, then the chosen outputs in their order."""
-    keep, derived, interval, seconds = m[0], m[1], m[2], m[3]
-    kernels_, params, slots, width, extras, outputs, chosen = m[4], m[5], m[6], m[7], m[8], m[9], m[10]
-    number = open_time // interval
-    if number * interval != open_time:
-        return INVALID
-    out = carray(_floats(m[19]), outputs)
+    keep, derived, seconds = m[0], m[1], m[2]
+    kernels_, params, slots, width, extras, outputs, chosen = m[3], m[4], m[5], m[6], m[7], m[8], m[9]
+    out = carray(_floats(m[18]), outputs)
     status = advance(
-        carray(_integers(m[11]), (kernels_, PLAN)),
-        carray(_floats(m[12]), params),
-        carray(_integers(m[13]), HEAD),
-        carray(_floats(m[14]), slots),
-        carray(_floats(m[15]), (COLUMNS, width)),
+        carray(_integers(m[10]), (kernels_, PLAN)),
+        carray(_floats(m[11]), params),
+        carray(_integers(m[12]), HEAD),
+        carray(_floats(m[13]), slots),
+        carray(_floats(m[14]), (COLUMNS, width)),
         keep,
         derived,
+        carray(_floats(m[15]), extras),
         carray(_floats(m[16]), extras),
-        carray(_floats(m[17]), extras),
-        carray(_integers(m[18]), CONTROLS),
+        carray(_integers(m[17]), CONTROLS),
         out,
         number,
         o,
@@ -299,28 +297,30 @@ def _compiled_step(m: Ints, open_time: int, o: float, h: float, low: float, clos
         low,
         close,
         v,
-        float(open_time // DAY),
+        session,
+        end,
         seconds,
     )
-    columns, values = _integers(m[20]), _floats(m[21])
+    columns, values = _integers(m[19]), _floats(m[20])
     for f in range(chosen):
         values[f] = out[columns[f]]
     return int(status)
 
 
-def _plain_step(m: Machine, open_time: int, o: float, h: float, low: float, close: float, v: float) -> int:
+def _plain_step(
+    m: Machine, number: int, session: float, end: float, o: float, h: float, low: float, close: float, v: float
+) -> int:
     """The same in Python."""
-    number, beside = divmod(open_time, m.interval)
-    if beside:
-        return INVALID
-    status = int(advance(*m[:11], number, o, h, low, close, v, float(open_time // DAY), m.seconds))
+    status = int(advance(*m[:11], number, o, h, low, close, v, session, end, m.seconds))
     if m.chosen is not m.out:
         m.chosen[:] = m.out[m.columns]
     return status
 
 
-step: Callable[[Any, int, float, float, float, float, float], int] = _plain_step if PLAIN else _compiled_step
-"""Take the bar that opens at a time (ns UTC): `advance`, or INVALID where it opens off the grid of its interval."""
+step: Callable[[Any, int, float, float, float, float, float, float, float], int] = (
+    _plain_step if PLAIN else _compiled_step
+)
+"""Take the bar at a place of its grid: number, session, end, open, high, low, close, volume."""
 
 
 @njit(cache=True)
@@ -362,6 +362,7 @@ def run(
     numbers: Ints,
     bars: Floats,
     session: Floats,
+    ends: Floats,
     seconds: int,
     values: Floats,
 ) -> Ints:
@@ -397,12 +398,14 @@ def run(
                 rows, count = 0, 0
                 statuses[i] = RESTARTED
             elif missing > 0:
-                price, before = x[CLOSE, keep + rows - 1], x[SESSION, keep + rows - 1]
-                for _ in range(missing):
+                newest = keep + rows - 1
+                price, before, clock = x[CLOSE, newest], x[SESSION, newest], x[TIME, newest]
+                for k in range(missing):
                     if rows == BLOCK:
                         _flush(plan, params, s, x, keep, e, c, out, rows, source, values)
                         rows = 0
-                    lay(x, keep + rows, False, price, price, price, price, 0.0, before, 1.0, derived)
+                    end = clock + seconds * (k + 1)
+                    lay(x, keep + rows, False, price, price, price, price, 0.0, before, end, 1.0, derived)
                     e[:, rows] = np.nan
                     source[rows] = -1
                     rows += 1
@@ -412,7 +415,7 @@ def run(
             rows = 0
         if count == 0:
             c[FIRST], c[NUMBER] = 0, numbers[i]
-        lay(x, keep + rows, count == 0, o, h, low, close, v, session[i], 0.0, derived)
+        lay(x, keep + rows, count == 0, o, h, low, close, v, session[i], ends[i], 0.0, derived)
         if extras.shape[1]:
             e[:, rows] = extras[:, i]
         source[rows] = i

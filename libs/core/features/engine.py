@@ -10,21 +10,20 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from libs.core.bars.sessions import usual_calendar
 from libs.core.features import driver, parts
 from libs.core.features.catalogue import FeatureSet
+from libs.core.features.grid import grid_of
 from libs.core.features.inputs import COLUMNS, EXTRA
 from libs.core.features.plan import plan_of
 from libs.core.features.sets import CORE20
-from libs.core.types import SECOND, Bar, BarFlag, Features, Nanos, stable_id
+from libs.core.types import Bar, BarFlag, Features, Nanos, stable_id
 
 Floats = NDArray[np.float64]
 
 
 class Bars(msgspec.Struct, frozen=True, kw_only=True):
-    """Columns of bars of one symbol and interval: open times in ns UTC, quote currency, volume in base units.
-
-    session: number of the trading session in which each bar opens; days UTC where none is given.
-    """
+    """Columns of bars of one symbol and interval: open times in ns UTC, quote currency, volume in base units."""
 
     open_time: NDArray[np.int64]
     open: Floats
@@ -32,7 +31,6 @@ class Bars(msgspec.Struct, frozen=True, kw_only=True):
     low: Floats
     close: Floats
     volume: Floats
-    session: Floats | None = None
 
     @classmethod
     def of(cls, bars: Iterable[Bar]) -> Self:
@@ -68,10 +66,11 @@ class _Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     version: int
     set_hash: str
     interval_s: int
+    last: Nanos | None
     state: bytes
 
 
-_VERSION = 2
+_VERSION = 3
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(_Snapshot)
 _step = driver.step
@@ -92,8 +91,13 @@ class FeatureEngine:
         rejected: bars not taken because a price or volume cannot be.
     """
 
-    def __init__(self, venue: str, symbol: str, interval_s: int, features: FeatureSet = CORE20) -> None:
-        """Raises ValueError when a feature's kernel is not loaded or does not compile."""
+    def __init__(
+        self, venue: str, symbol: str, interval_s: int, features: FeatureSet = CORE20, calendar: str = ""
+    ) -> None:
+        """`calendar`: name of the symbol's trading calendar; "" = its usual one.
+
+        Raises ValueError when a feature's kernel is not loaded or does not compile, or there is no such calendar.
+        """
         self.venue = venue
         self.symbol = symbol
         self.interval_s = interval_s
@@ -102,7 +106,8 @@ class FeatureEngine:
         self.rejected = 0
         self._extras: Floats = np.full(len(EXTRA), np.nan)
         self._hash = features.hash
-        self._interval = interval_s * SECOND
+        self._grid = grid_of(calendar or usual_calendar(venue, symbol), interval_s)
+        self._last: Nanos | None = None
         self._warmup = features.warmup
         self._plan = plan_of(features)
         self._head, self._state, self._window = driver.state_of(self._plan.keep, self._plan.slots)
@@ -123,7 +128,6 @@ class FeatureEngine:
             out=self._out,
             columns=self._plan.columns.astype(np.int64),
             chosen=self.values,
-            interval=self._interval,
             seconds=interval_s,
         )
         self._machine = driver.packed(self._held)
@@ -136,7 +140,7 @@ class FeatureEngine:
     @property
     def last_open_time(self) -> Nanos | None:
         """Open time of the last bar taken, ns; None before the first."""
-        return int(self._head[driver.LAST]) * self._interval if self._head[driver.COUNT] else None
+        return self._last if self._head[driver.COUNT] else None
 
     @property
     def warm(self) -> bool:
@@ -150,17 +154,12 @@ class FeatureEngine:
 
     def take(self, bar: Bar) -> bool:
         """Take a bar without building its vector; False when it is old, repeated or impossible."""
-        status = _step(self._machine, bar.open_time, bar.open, bar.high, bar.low, bar.close, bar.volume)
-        if status < driver.STALE:
-            return True
-        self._refused(status)
-        return False
+        return self._taken(bar) < driver.STALE
 
     def update(self, bar: Bar, ts_init: Nanos = 0) -> Features | None:
         """The vector known at the close of `bar`; None when the bar is old, repeated or impossible."""
-        status = _step(self._machine, bar.open_time, bar.open, bar.high, bar.low, bar.close, bar.volume)
+        status = self._taken(bar)
         if status >= driver.STALE:
-            self._refused(status)
             return None
         return Features(
             id=stable_id("features", self.venue, self.symbol, self.interval_s, bar.open_time, self._hash),
@@ -190,10 +189,8 @@ class FeatureEngine:
         """
         plan = self._plan
         values = np.full((plan.outputs, len(bars)), np.nan)
-        aligned = bars.open_time % self._interval == 0
-        numbers = np.where(aligned, bars.open_time // self._interval, np.int64(-1))
+        numbers, sessions, ends = self._grid.places(bars.open_time)
         columns = np.ascontiguousarray([bars.open, bars.high, bars.low, bars.close, bars.volume], dtype=np.float64)
-        session = (bars.open_time // driver.DAY).astype(np.float64) if bars.session is None else bars.session
         statuses = driver.run(
             plan.table,
             plan.params,
@@ -203,7 +200,8 @@ class FeatureEngine:
             _NO_EXTRA_ROWS if extras is None else np.ascontiguousarray(extras, dtype=np.float64),
             numbers,
             columns,
-            session,
+            sessions,
+            ends,
             self.interval_s,
             values,
         )
@@ -223,7 +221,7 @@ class FeatureEngine:
         parts = (head.astype("<i8"), self._state.astype("<f8"), window.astype("<f8"))
         state = zlib.compress(b"".join(part.tobytes() for part in parts), 1)
         return _encoder.encode(
-            _Snapshot(version=_VERSION, set_hash=self._hash, interval_s=self.interval_s, state=state)
+            _Snapshot(version=_VERSION, set_hash=self._hash, interval_s=self.interval_s, last=self._last, state=state)
         )
 
     def restore(self, snapshot: bytes) -> None:
@@ -242,13 +240,19 @@ class FeatureEngine:
         plan = self._plan
         if len(state) != 8 * (driver.HEAD + plan.slots + COLUMNS * plan.keep):
             raise ValueError("not a feature engine's snapshot: its length is wrong")
+        self._last = taken.last
         self._head[:] = np.frombuffer(state, dtype="<i8", count=driver.HEAD)
         values = np.frombuffer(state, dtype="<f8", offset=8 * driver.HEAD)
         self._state[:] = values[: plan.slots]
         self._window[:, : plan.keep] = values[plan.slots :].reshape(COLUMNS, plan.keep)
 
-    def _refused(self, status: int) -> None:
-        if status == driver.STALE:
+    def _taken(self, bar: Bar) -> int:
+        number, session, end = self._grid.place(bar.open_time)
+        status = _step(self._machine, number, session, end, bar.open, bar.high, bar.low, bar.close, bar.volume)
+        if status < driver.STALE:
+            self._last = bar.open_time
+        elif status == driver.STALE:
             self.ignored += 1
         else:
             self.rejected += 1
+        return status

@@ -15,7 +15,8 @@ LOGVOL: Final = 6  # ln(1 + volume)
 RANGE: Final = 7  # true range; high - low for the first bar
 SESSION: Final = 8  # number of the trading session in which the bar opens; changes when a session begins
 FLAT: Final = 9  # 1 for a bar that stands in for a missing one
-COLUMNS: Final = 10
+TIME: Final = 10  # end of the bar, seconds UTC
+COLUMNS: Final = 11
 
 # Extra columns, read as e[COLUMN * v + j]; NaN where the input does not exist (no book, no trades, a bar from history).
 # `libs.core.features.flow` makes them; what is counted "in the bar" is NaN unless all of the bar was heard.

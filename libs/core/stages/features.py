@@ -16,11 +16,12 @@ from libs.core.types import SECOND, Bar, BookStats, Event, Instrument, Nanos, Re
 
 
 class FeaturesSymbol(msgspec.Struct, frozen=True, kw_only=True):
-    """One symbol and the bar lengths, in seconds, for which vectors are made."""
+    """One symbol and the bar lengths, in seconds, for which vectors are made; `calendar` "" is its usual one."""
 
     venue: str
     symbol: str
     intervals_s: tuple[int, ...]
+    calendar: str = ""
 
 
 class FeaturesConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,12 +62,17 @@ class FeaturesStage:
         """Raises ValueError when the feature set is unknown or cannot be made."""
         self.config = config
         self.set = feature_set(config.set, config.entries, config.files)
-        self.engines: dict[_Key, FeatureEngine] = {
-            (entry.venue, entry.symbol, interval): FeatureEngine(entry.venue, entry.symbol, interval, self.set)
-            for entry in config.symbols
+        self.engines = self._empty_engines()
+        self.flow = self._empty_flow()
+
+    def _empty_engines(self) -> dict[_Key, FeatureEngine]:
+        return {
+            (entry.venue, entry.symbol, interval): FeatureEngine(
+                entry.venue, entry.symbol, interval, self.set, entry.calendar
+            )
+            for entry in self.config.symbols
             for interval in entry.intervals_s
         }
-        self.flow = self._empty_flow()
 
     def apply(self, event: Event, ts_init: Nanos) -> Sequence[Event]:
         """A Bar of a configured symbol and interval gives at most one Features; all else gives nothing."""
@@ -97,11 +103,10 @@ class FeaturesStage:
             raise ValueError(f"not a features snapshot: {err}") from err
         if (taken.version, taken.set_hash) != (_VERSION, self.set.hash):
             raise ValueError(f"features snapshot of another version or set than {self.set.name}")
-        restored = dict(self.engines)
-        for key in self.engines:
-            restored[key] = FeatureEngine(*key, self.set)
+        restored = self._empty_engines()
+        for key, engine in restored.items():
             if _text(key) in taken.engines:
-                restored[key].restore(taken.engines[_text(key)])
+                engine.restore(taken.engines[_text(key)])
         flow = self._empty_flow()
         flow.restore(taken.flow)
         self.engines, self.flow = restored, flow

@@ -50,7 +50,8 @@ def columns_of(history: History, lookback: int) -> np.ndarray[Any, Any]:
     session = (bars.open_time // (_DAY_S * SECOND)).astype(np.float64)
     for i in range(len(history)):
         o, h, low, c, v = (float(each[i]) for each in (bars.open, bars.high, bars.low, bars.close, bars.volume))
-        driver.lay(x, lookback + i, i == 0, o, h, low, c, v, float(session[i]), 0.0, derived)
+        end = bars.open_time[i] / SECOND + history.interval_s
+        driver.lay(x, lookback + i, i == 0, o, h, low, c, v, float(session[i]), end, 0.0, derived)
     return x
 
 

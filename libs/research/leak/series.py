@@ -63,11 +63,8 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
     def part(self, first: int, end: int) -> Self:
         """Bars first...end - 1, as if there were no others."""
         bars = self.bars
-        session = None if bars.session is None else bars.session[first:end]
         cut = {name: getattr(bars, name)[first:end] for name in _COLUMNS}
-        return type(self)(
-            bars=Bars(**cut, session=session), extras=self.extras[:, first:end], interval_s=self.interval_s
-        )
+        return type(self)(bars=Bars(**cut), extras=self.extras[:, first:end], interval_s=self.interval_s)
 
     def scrambled(self, after: int, rng: np.random.Generator) -> Self:
         """The same up to bar `after`; from there on nothing is as it was, but everything could be."""
@@ -80,9 +77,7 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
         changed["volume"][after + 1 :] = rng.lognormal(0.0, 3.0, count)
         extras = self.extras.copy()
         extras[:, after + 1 :] = extras[:, after + 1 :][:, ::-1] + rng.normal(0.0, 1.0, (len(EXTRA), count))
-        return type(self)(
-            bars=Bars(**changed, session=bars.session), extras=np.ascontiguousarray(extras), interval_s=self.interval_s
-        )
+        return type(self)(bars=Bars(**changed), extras=np.ascontiguousarray(extras), interval_s=self.interval_s)
 
     def with_hole(self, at: int, missing: int) -> Self:
         """The same with `missing` more bars missing before bar `at`."""
@@ -104,9 +99,8 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
     def picked(self, rows: NDArray[np.int64]) -> Self:
         """These rows in this order, repeats and all."""
         bars = self.bars
-        session = None if bars.session is None else bars.session[rows]
         taken = {name: getattr(bars, name)[rows] for name in _COLUMNS}
-        return type(self)(bars=Bars(**taken, session=session), extras=self.extras[:, rows], interval_s=self.interval_s)
+        return type(self)(bars=Bars(**taken), extras=self.extras[:, rows], interval_s=self.interval_s)
 
 
 _PRICES: Final = ("open", "high", "low", "close", "volume")

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from libs.core.bars.sessions import usual_calendar
 from libs.core.features import FeatureSet
 from libs.core.features.engine import Bars, FeatureEngine
+from libs.core.features.grid import grid_of
 from libs.core.types import SECOND, Nanos
 
 Floats = NDArray[np.float64]
@@ -117,7 +119,8 @@ def make_dataset(
     matrix = FeatureEngine(venue, symbol, interval_s, features).batch(bars, extras)
     returns = np.full(len(bars), np.nan)
     returns[1:] = np.diff(np.log(bars.close))
-    returns[1:][np.diff(bars.open_time) != interval_s * SECOND] = np.nan
+    numbers, _, _ = grid_of(usual_calendar(venue, symbol), interval_s).places(bars.open_time)
+    returns[1:][np.diff(numbers) != 1] = np.nan
     if flagged is not None:
         returns[flagged] = np.nan
     following = np.full(len(bars), np.nan)

@@ -24,8 +24,8 @@ import pytest
 from libs.common.bus import NatsBus, Received
 from libs.common.embedded.nats import nats_spec
 from libs.common.embedded.ports import free_port
-from libs.core.features.sets import CORE20
 from libs.core.features.engine import FeatureEngine
+from libs.core.features.sets import CORE20
 from libs.core.types import SECOND, Bar, BarFlag, Event, Features, HistoryRequest, Ticks, Trade, stable_id
 
 ROOT = Path(__file__).parents[3]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from libs.core.features.engine import Bars, FeatureEngine
+from libs.core.features.grid import OFF, grid_of
 from libs.core.features.inputs import EXTRA
 from libs.core.features.kit import PLAIN
 from libs.core.features.sets import make_set
@@ -22,9 +24,7 @@ HOUR = 3600
 MIDNIGHT = 475_200  # number of an hour that begins a day
 
 
-def bars_of(
-    high: Floats, low: Floats, close: Floats, volume: Floats, session: Floats | None = None, first: int = MIDNIGHT
-) -> Bars:
+def bars_of(high: Floats, low: Floats, close: Floats, volume: Floats, first: int = MIDNIGHT) -> Bars:
     """One-hour bars."""
     return Bars(
         open_time=(first + np.arange(len(close))) * HOUR * SECOND,
@@ -33,13 +33,12 @@ def bars_of(
         low=low,
         close=close,
         volume=volume,
-        session=session,
     )
 
 
-def flat(price: Floats, volume: Floats, session: Floats | None = None) -> Bars:
+def flat(price: Floats, volume: Floats) -> Bars:
     """Bars that each stand at one price."""
-    return bars_of(price, price, price, volume, session)
+    return bars_of(price, price, price, volume)
 
 
 def computed(bars: Bars, entry: str, extras: Mapping[str, Floats] | None = None) -> dict[str, Floats]:
@@ -71,11 +70,17 @@ def test_session_vwap_begins_anew_with_the_day() -> None:
 
 
 def test_session_vwap_follows_the_sessions_of_the_exchange() -> None:
-    price, session = np.arange(1.0, 11.0), np.repeat([4.0, 5.0], 5)
-    made = computed(flat(price, np.ones(10), session), "vwap_session")["vwap_session"]
-    assert made[4] == pytest.approx(3.0)
-    assert made[5] == 6.0
-    assert made[9] == pytest.approx(8.0)
+    friday = grid_of("us_stocks", HOUR)
+    hours = np.arange(475_200 - 24 * 14, 475_200, dtype=np.int64)
+    numbers, sessions, _ = friday.places(hours * HOUR * SECOND)
+    open_hours, sessions = hours[numbers != OFF], sessions[numbers != OFF]
+    price = np.arange(1.0, len(open_hours) + 1.0)
+    bars = msgspec.structs.replace(flat(price, np.ones(len(price))), open_time=open_hours * HOUR * SECOND)
+    values = FeatureEngine("alpaca", "SPY", HOUR, make_set("test", ("vwap_session",))).batch(bars).values[:, 0]
+    for session in np.unique(sessions)[1:]:
+        of_session = sessions == session
+        expected = np.cumsum(price[of_session]) / np.arange(1.0, of_session.sum() + 1.0)
+        assert values[of_session] == pytest.approx(expected, rel=1e-12)
 
 
 def test_a_bar_without_volume_leaves_the_vwap_where_it_is() -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -146,6 +149,18 @@ def test_a_file_that_touches_what_it_may_not_is_refused_before_it_is_compiled(
 ) -> None:
     with pytest.raises(ValueError, match=said):
         subjects_in(written(tmp_path, value))
+
+
+def test_no_kernel_of_the_catalogue_touches_what_it_may_not() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "libs.research.leak.bounds"],
+        cwd=Path(__file__).parents[3],
+        env={**os.environ, "NUMBA_DISABLE_JIT": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_a_file_of_ones_own_is_tested_in_one_line(tmp_path: Path) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from typing import Final
 
+from libs.core.features.inputs import TIME
 from libs.core.features.kit import Output, feature
-from libs.core.features.parts import INTERVAL, NUMBER, ROWS, STRIDE, Pointer
+from libs.core.features.parts import ROWS, STRIDE, WIDTH, Pointer
 
 DAY: Final = 86_400
 FUNDING: Final = 8 * 3_600  # perpetual futures pay at 00:00, 08:00 and 16:00 UTC
@@ -31,8 +32,9 @@ def calendar(s: Pointer, x: Pointer, e: Pointer, p: Pointer, c: Pointer, out: Po
     """Time of day and weekday as points on a circle, Saturday or Sunday, and minutes to the next 00, 08 or 16 o'clock
     (0 at that moment)."""
     v = c[STRIDE]
+    base = TIME * c[WIDTH]
     for j in range(c[ROWS]):
-        close = (c[NUMBER] + j + 1) * c[INTERVAL]
+        close = int(x[base + j])
         hour = 2.0 * math.pi * (close % DAY) / DAY
         day = (close // DAY + THURSDAY) % 7
         out[j], out[v + j] = math.sin(hour), math.cos(hour)
