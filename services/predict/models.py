@@ -105,7 +105,7 @@ class ModelWatcher:
             if handed.get(sha256) is role:
                 continue
             try:
-                await self._cache.fetch(self._store, sha256)
+                await self._cache.prepare(self._store, sha256)
             except ArtifactStoreError as err:
                 log.warning("model not fetched, asking again", model=held.model_id, reason=str(err))
                 whole = False

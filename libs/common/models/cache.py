@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import importlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+
 from libs.common.models.store import SHA256, ArtifactStore, ArtifactStoreError, digest, write_whole
 from libs.common.onnx import make_session
 from libs.core.agents.artifact import Artifact, ArtifactRefused, unpack
-from libs.core.agents.model import Model, load_model
+from libs.core.agents.model import Model, Seen, load_model
 
 FOLDER: Final = "models"
 AGENTS: Final = ("trend", "volatility", "pattern", "regime", "boosting", "digits", "meta")
@@ -40,6 +44,20 @@ def loaded(artifact: Artifact) -> Model:
     return load_model(artifact, make_session)
 
 
+def _tried(artifact: Artifact) -> Model:
+    """The model, after it has answered once: code is imported and kernels are compiled by then."""
+    model, manifest = loaded(artifact), artifact.manifest
+    seen = Seen(
+        rows=np.zeros((1, manifest.rows, len(manifest.features))),
+        returns=np.zeros((1, manifest.returns)),
+        bars=np.ones((1, manifest.bars, 5)),
+        time=np.zeros(1, dtype=np.int64),
+    )
+    with contextlib.suppress(ValueError, RuntimeError, ArithmeticError, IndexError):  # made-up input may be refused
+        model.say(np.zeros((1, model.state_size)), seen)
+    return model
+
+
 class ModelCache:
     """A folder of verified artifacts.
 
@@ -51,6 +69,7 @@ class ModelCache:
     def __init__(self, folder: Path, verify: Verify | None = None, also: Sequence[Path] = ()) -> None:
         self._folders = (folder, *also)
         self._verify = verify
+        self._prepared: dict[str, Model] = {}
 
     def __call__(self, sha256: str) -> Model:
         """See `model`."""
@@ -62,7 +81,17 @@ class ModelCache:
         Raises:
             ArtifactRefused: it is not kept, damaged, not vouched for, or was refused when it was fetched.
         """
-        return loaded(self.artifact(sha256))
+        prepared = self._prepared.pop(sha256, None)
+        return prepared if prepared is not None else loaded(self.artifact(sha256))
+
+    async def prepare(self, store: ArtifactStore, sha256: str) -> None:
+        """Fetch a model and do in a thread what takes time the first time, so that no bar waits for it.
+
+        Raises:
+            ArtifactRefused, ArtifactStoreError: as `fetch`.
+        """
+        artifact = await self.fetch(store, sha256)
+        self._prepared[sha256] = await asyncio.to_thread(_tried, artifact)
 
     def artifact(self, sha256: str) -> Artifact:
         """A kept artifact. Raises ArtifactRefused."""
