@@ -72,14 +72,6 @@ class AgentRoles(msgspec.Struct, frozen=True, kw_only=True):
     challengers: tuple[Held, ...] = ()
     previous: Held | None = None
 
-    def find(self, model: str) -> Held | None:
-        """The one whose id or SHA-256 is or begins with `model` (an id also after its colon)."""
-        held = [h for h in (self.champion, *self.challengers, self.previous) if h is not None]
-        exact = [h for h in held if model in (h.model_id, h.sha256)]
-        near = [h for h in held if h.sha256.startswith(model) or h.model_id.rpartition(":")[2].startswith(model)]
-        found = exact or near
-        return found[0] if found and model else None
-
 
 Change = Callable[[AgentRoles], AgentRoles]
 
