@@ -59,11 +59,13 @@ class EchoModel:
         newest = np.nan_to_num(seen.returns[:, -1])
         states[:, 0] = self._carry * states[:, 0] + newest
         sigma = seen.rows[:, -1, 0]
-        z = self._echo * states[:, 0] / sigma
+        with np.errstate(all="ignore"):
+            z = self._echo * states[:, 0] / sigma
+            novelty = np.abs(newest / sigma) / self._novel
         up = 0.5 * (1.0 + np.vectorize(math.erf)(z / math.sqrt(2.0)))
         neutral = np.where(np.isnan(up), np.nan, 0.34)
         p = np.column_stack([(1.0 - neutral) * (1.0 - up), neutral, (1.0 - neutral) * up])
-        return said(p=p, novelty=np.abs(newest / sigma) / self._novel)
+        return said(p=p, novelty=novelty)
 
     def history(self, rows: Floats, returns: Floats, bars: Floats, time: Any) -> Said:
         raise NotImplementedError
