@@ -86,24 +86,21 @@ async def run_list(as_json: bool) -> None:
     if not any(_roles(roles) for _, roles in found):
         make_console().print("no model has a role yet; the train service makes them, or `conclave models import FILE`")
         return
-    shown = table("models", "agent", "venue", "symbol", "bar", "role", "model", "since", "wealth", "reason")
+    shown = table("models", "agent", "series", "role", "model", "since", "wealth")
     for key, roles in found:
         for role, held in _roles(roles):
             bet = _of(wealth, key).get(held.model_id)
             style = {"champion": "green", "challenger": "cyan"}.get(role, "dim")
             shown.add_row(
                 key.agent,
-                key.venue,
-                key.symbol,
-                interval_token(key.interval_s),
+                f"{key.venue} {key.symbol} {interval_token(key.interval_s)}",
                 Text(role, style=style),
                 held.model_id,
                 utc(held.since),
                 f"{bet:.2f}" if bet is not None else "",
-                f"{held.reason} ({held.actor})",
             )
     make_console().print(shown)
-    if wealth:
+    if any(roles.challengers for _, roles in found):
         make_console().print("[dim]wealth: what a bet on the challenger against the champion has become of 1[/dim]")
 
 
@@ -309,7 +306,7 @@ def _for_people(key: RoleKey, role: str, held: Held, artifact: Artifact) -> dict
 
 
 def _long(value: Any) -> bool:
-    return isinstance(value, dict | list | tuple) and len(value) > 4
+    return isinstance(value, dict) or (isinstance(value, list | tuple) and len(value) > 6)
 
 
 def _number(value: float | None) -> str:

@@ -59,7 +59,7 @@ class Summary:
     planted: set[tuple[str, str]] = field(default_factory=set)
     heard: Counter[str] = field(default_factory=Counter)
     voted: Counter[str] = field(default_factory=Counter)
-    training: Training | None = None
+    trainings: dict[str, Training] = field(default_factory=dict)
 
     @property
     def unanswered(self) -> set[str]:
@@ -97,7 +97,7 @@ def summarise(messages: Iterable[Message], endpoints: Endpoints) -> Summary:
             case Forecast():
                 _forecast(summary, event)
             case Training():
-                summary.training = event
+                summary.trainings[event.run] = event
             case Signal():
                 summary.signal_ids.add(event.id)
                 summary.signals[f"{event.strategy} {event.symbol}"] += 1
@@ -193,10 +193,10 @@ def print_summary(summary: Summary, console: Console) -> None:
         table.add_row(f"forecasts, {agent}", f"{summary.spoken[agent]:,}")
         table.add_row("  abstained", _counts(Counter(silent), "never"))
     table.add_row("trained models that voted", _voters(summary))
-    if summary.training is not None:
-        table.add_row("training", training_line(summary.training))
-        if summary.training.failed:
-            table.add_row("  not made", summary.training.line)
+    for training in summary.trainings.values():
+        table.add_row("training", training_line(training))
+        if training.failed:
+            table.add_row("  not made", training.line)
     table.add_row("signals", _counts(summary.signals, "none"))
     table.add_row("verdicts", _counts(summary.verdicts, "none"))
     states = Counter(order.state.value for order in summary.orders.values())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib
+import pkgutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
@@ -13,12 +14,13 @@ import numpy as np
 
 from libs.common.models.store import SHA256, ArtifactStore, ArtifactStoreError, digest, write_whole
 from libs.common.onnx import make_session
+from libs.core import agents as rooms
 from libs.core.agents.artifact import Artifact, ArtifactRefused, unpack
 from libs.core.agents.model import Model, Seen, load_model
 
 FOLDER: Final = "models"
 AGENTS: Final = ("trend", "volatility", "pattern", "regime", "boosting", "digits", "meta")
-"""Agents whose models travel as artifacts; `libs.core.agents.<agent>_model` knows the kinds of each."""
+"""Agents whose models travel as artifacts; the modules `libs.core.agents.<agent>_*` know the kinds of each."""
 
 Verify = Callable[[Artifact], None]
 
@@ -37,10 +39,9 @@ def loaded(artifact: Artifact) -> Model:
     agent = artifact.manifest.agent
     if agent not in AGENTS:
         raise ArtifactRefused(f"no agent {agent[:40]!r}; there are {', '.join(AGENTS)}")
-    try:
-        importlib.import_module(f"libs.core.agents.{agent}_model")
-    except ModuleNotFoundError as err:
-        raise ArtifactRefused(f"no code for models of {agent}: {err}") from None
+    for found in pkgutil.iter_modules(rooms.__path__):
+        if found.name.startswith(f"{agent}_"):  # its kinds put themselves into the table of loaders
+            importlib.import_module(f"{rooms.__name__}.{found.name}")
     return load_model(artifact, make_session)
 
 

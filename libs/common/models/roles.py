@@ -106,7 +106,8 @@ def rolled_back(roles: AgentRoles, since: Nanos, reason: str, actor: str) -> Age
     if roles.previous is None:
         raise RoleProblem("there is no previous model to return to")
     back = msgspec.structs.replace(roles.previous, since=since, reason=reason, actor=actor)
-    return msgspec.structs.replace(roles, champion=back, previous=roles.champion)
+    rest = tuple(h for h in roles.challengers if h.sha256 != back.sha256)
+    return AgentRoles(champion=back, challengers=rest, previous=roles.champion)
 
 
 def retired(roles: AgentRoles, model_id: str) -> AgentRoles:
