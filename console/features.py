@@ -63,9 +63,9 @@ def source_of(feature: Feature) -> str:
     return definition_of(feature).source
 
 
-def run_compute(data: str, name: str, out: Path) -> None:
+def run_compute(data: str, name: str, out: Path, calendar: str = "") -> None:
     """Every feature of a set over a table of bars, into a Parquet file that is whole or not there."""
-    given, features = read_bars(data), set_of(name)
+    given, features = read_bars(data, calendar), set_of(name)
     if out.suffix != ".parquet":
         raise CommandError(f"--out must end with .parquet, not {out.name}")
     if not out.parent.is_dir():
@@ -77,7 +77,8 @@ def run_compute(data: str, name: str, out: Path) -> None:
     beside = f"; {refused:,} bars refused (repeated, late, off the grid or impossible)" if refused else ""
     interval = interval_token(given.interval_s)
     console.print(
-        f"{len(features)} features of {len(taken):,} bars of {given.symbol} {interval} are in {out}{beside}",
+        f"{len(features)} features of {len(taken):,} bars of {given.symbol} {interval} ({given.calendar}) "
+        f"are in {out}{beside}",
         soft_wrap=True,
     )
     missing = [feature.name for feature in features.features if feature.needs]
@@ -102,13 +103,13 @@ def computed(given: Given, features: FeatureSet, console: Console) -> tuple[dict
         for (kernel, _), group in by_kernel.items():
             progress.update(task, description=f"features {kernel}")
             part = FeatureSet(name=kernel, features=tuple(group))
-            matrix = FeatureEngine(VENUE, given.symbol, given.interval_s, part).batch(given.bars)
+            matrix = FeatureEngine(VENUE, given.symbol, given.interval_s, part, given.calendar).batch(given.bars)
             values |= {feature.name: matrix.values[:, i].copy() for i, feature in enumerate(group)}
             taken = matrix.taken
             progress.advance(task)
     if not taken.any():
         interval = interval_token(given.interval_s)
-        raise CommandError(f"no bar begins at a multiple of {interval} UTC; features need bars on that grid")
+        raise CommandError(f"no bar begins at a multiple of {interval} UTC while the market ({given.calendar}) is open")
     return {name: values[name] for name in features.names}, taken
 
 

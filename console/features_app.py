@@ -28,11 +28,12 @@ def compute(
     data: Annotated[str, typer.Option(help="Bars: FILE.parquet, FILE.csv or sqlite:FILE#TABLE, any column names.")],
     out: Annotated[Path, typer.Option(help="FILE.parquet: open time, prices and a column per feature.")],
     name: Set = "full",
+    calendar: Annotated[str, typer.Option(help="always, forex or us_stocks (default: as the days suggest).")] = "",
 ) -> None:
     """Compute a set over bars, the same kernels as live, into a Parquet file. Symbol and interval are detected."""
     from console.features import run_compute
 
-    run_now(lambda: run_compute(data, name, out))
+    run_now(lambda: run_compute(data, name, out, calendar))
 
 
 @features.command()

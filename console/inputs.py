@@ -27,14 +27,17 @@ class Given(NamedTuple):
     bars: Bars
     symbol: str
     interval_s: int
+    calendar: str = "always"
 
 
-def read_bars(data: str) -> Given:
-    """Bars of a Parquet, CSV or SQLite table; symbol and interval are told by its name and its times.
+def read_bars(data: str, calendar: str = "") -> Given:
+    """Bars of a Parquet, CSV or SQLite table; symbol, interval and calendar are told by its name and its times.
 
     Raises:
-        CommandError: it holds no bars, or too few to tell their interval.
+        CommandError: it holds no bars, too few to tell their interval, or there is no such calendar.
     """
+    from console.data_check import guessed_calendar
+    from libs.core.bars.sessions import CALENDARS
     from libs.core.features.engine import Bars
     from libs.research.tables import TableError, read
     from libs.research.tables.place import place_of
@@ -49,7 +52,9 @@ def read_bars(data: str) -> Given:
         raise CommandError(f"{data} holds too few bars to tell their interval")
     names = ("open", "high", "low", "close", "volume")
     bars = Bars(open_time=columns["open_time"], **{name: columns[name].astype("f8") for name in names})
-    return Given(bars, symbol_of(path), interval_s)
+    if calendar and calendar not in CALENDARS:
+        raise CommandError(f"no calendar {calendar!r}; there are {', '.join(CALENDARS)}")
+    return Given(bars, symbol_of(path), interval_s, calendar or guessed_calendar(columns, interval_s).name)
 
 
 def symbol_of(path: Path) -> str:

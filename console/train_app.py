@@ -9,7 +9,7 @@ import typer
 
 from console.context import fail, run_now
 
-train = typer.Typer(help="Models: the agents of a series, or the headline stack.")
+train = typer.Typer()
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 Bars = Annotated[str, typer.Option(help="Bars: FILE.parquet, FILE.csv or sqlite:FILE#TABLE, any column names.")]

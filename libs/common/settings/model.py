@@ -8,7 +8,14 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    field_validator,
+    model_validator,
+)
 
 from libs.common.settings.sources import HistorySettings, PollerSettings, Schedule
 from libs.core.bars import graded
@@ -110,10 +117,12 @@ class QualitySettings(_Section):
     """When a check of a feed fails, and what that costs its score (1 minus the weighted checks failed in a minute)."""
 
     weights: dict[CheckName, Annotated[float, Field(ge=0, le=1)]] = Field(
-        default_factory=dict, description="check to its share of the score; absent = its default"
+        default_factory=dict, validate_default=True, description="check to its share of the score; absent = its default"
     )
     tolerated: dict[CheckName, Annotated[int, Field(ge=1)]] = Field(
-        default_factory=dict, description="check to the failures a minute that cost its whole weight; absent = default"
+        default_factory=dict,
+        validate_default=True,
+        description="check to the failures a minute that cost its whole weight; absent = its default",
     )
     outlier_mads: float = Field(10.0, ge=3, le=100, description="deviations (MAD) from the median that make an outlier")
     outlier_window: int = Field(240, ge=16, le=10_000, description="prints that median and MAD are taken of")
@@ -125,6 +134,16 @@ class QualitySettings(_Section):
     clock_drift_ppm: float = Field(200.0, gt=0, description="how fast they part, millionths")
     reconcile_bp: float = Field(50.0, gt=0, description="two venues may differ so much on one symbol, basis points")
     reconcile_s: Seconds = Field(5.0, description="and more for no longer than this (data time)")
+
+    @field_validator("weights")
+    @classmethod
+    def _every_weight(cls, given: dict[str, float]) -> dict[str, float]:
+        return {check.value: grade.weight for check, grade in graded(given, {}).items()}
+
+    @field_validator("tolerated")
+    @classmethod
+    def _every_tolerance(cls, given: dict[str, int]) -> dict[str, int]:
+        return {check.value: grade.tolerated for check, grade in graded({}, given).items()}
 
 
 class DataSettings(_Section):

@@ -18,8 +18,18 @@ __all__ = [
 
 def warm_kernels() -> None:
     """Compile every agent kernel into numba's cache, or load it from there; `make setup` calls it."""
-    from libs.core.agents import direction_kernels, regime_kernels, volatility_kernels
+    from libs.core.agents import (
+        direction_kernels,
+        garch_family,
+        har_kernels,
+        hmm_kernels,
+        regime_kernels,
+        volatility_kernels,
+    )
 
     volatility_kernels.warm()
     regime_kernels.warm()
     direction_kernels.warm()
+    garch_family.warm()
+    har_kernels.warm()
+    hmm_kernels.warm()

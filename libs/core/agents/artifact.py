@@ -17,17 +17,19 @@ class ArtifactRefused(ValueError):
 
 
 class Calibrator(msgspec.Struct, frozen=True, kw_only=True):
-    """What turns a model's probabilities into ones that come true: p' proportional to exp(ln p / temperature + shift).
+    """What turns a model's probabilities into ones that come true, apart for whether the price moves and where to.
+
+    The log odds of neutral become log odds / temperature + shift; those of up against down are multiplied by side.
 
     Attributes:
         id: identity, from the slice that it was fitted on.
-        shift: one per class (down, neutral, up); of zero sum.
         ece: expected calibration error on that slice after calibration; rows: how many bars it had.
     """
 
     id: str
     temperature: float = 1.0
-    shift: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    shift: float = 0.0
+    side: float = 1.0
     ece: float = 0.0
     rows: int = 0
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from libs.core.agents.artifact import Artifact, Manifest
-from libs.core.agents.model import LOADERS, Floats, MakeSession, Said, Seen, said, scaled
+from libs.core.agents.model import LOADERS, Floats, MakeSession, Model, Said, Seen, said, scaled
 from libs.core.agents.trees import Forest, ForestWalker
 
 AGENT: Final = "boosting"
@@ -58,7 +58,7 @@ Answer = Callable[[Floats, Floats], Floats]
 class BoostingModel:
     """Stateless: it looks at the newest feature vector alone."""
 
-    state_size: Final = 0
+    state_size: int = 0
 
     def __init__(self, artifact: Artifact) -> None:
         """Raises ValueError or KeyError when the part is not what this model wants."""
@@ -151,7 +151,7 @@ def sigmoid(z: Floats) -> Floats:
 Kind = Literal["lightgbm", "xgboost", "catboost", "gradient_boosting", "forest", "mlp"]
 
 
-def _load(artifact: Artifact, make_session: MakeSession) -> BoostingModel:
+def _load(artifact: Artifact, make_session: MakeSession) -> Model:
     return BoostingModel(artifact)
 
 

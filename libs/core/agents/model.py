@@ -148,8 +148,20 @@ def calibrated(p: Floats, manifest: Manifest) -> Floats:
     calibrator = manifest.calibrator
     if calibrator is None:
         return p
-    logits = np.log(np.clip(p, 1e-9, 1.0)) / calibrator.temperature + np.asarray(calibrator.shift)
-    logits -= logits.max(axis=1, keepdims=True)
-    weights: Floats = np.exp(logits)
+    whether, where = log_odds(p)
+    return of_log_odds(whether / calibrator.temperature + calibrator.shift, calibrator.side * where)
+
+
+def log_odds(p: Floats) -> tuple[Floats, Floats]:
+    """(n,) log odds of neutral, and of up against down, of (n, 3) probabilities of down, neutral, up."""
+    q = np.clip(p, 1e-9, 1.0)
+    return np.log(q[:, 1] / (q[:, 0] + q[:, 2])), np.log(q[:, 2] / q[:, 0])
+
+
+def of_log_odds(whether: Floats, where: Floats) -> Floats:
+    """(n, 3) probabilities of such log odds."""
+    z = np.column_stack([-np.logaddexp(0.0, where), whether, -np.logaddexp(0.0, -where)])
+    z -= z.max(axis=1, keepdims=True)
+    weights: Floats = np.exp(z)
     weights /= weights.sum(axis=1, keepdims=True)
     return weights

@@ -47,7 +47,7 @@ class ForestWalker:
         """`width`: features in a row.
 
         Raises:
-            ValueError: the arrays do not fit each other, or point outside the forest or the row.
+            ValueError: the arrays do not fit each other, point outside the forest or row, or hold what is no number.
         """
         self._roots = np.frombuffer(forest.roots, dtype="<i4").astype(np.int32)
         self._feature = np.frombuffer(forest.feature, dtype="<i4").astype(np.int32)
@@ -70,8 +70,11 @@ class ForestWalker:
             or np.any(self._right[inner] <= numbers[inner])
             or np.any(self._left[inner] >= n)
             or np.any(self._right[inner] >= n)
+            or np.any(np.isnan(self._threshold[inner]))
+            or not np.all(np.isfinite(self._value))
+            or not math.isfinite(self._base + self._factor)
         ):
-            raise ValueError("the arrays of a forest do not fit each other")
+            raise ValueError("the arrays of a forest do not fit each other, or hold what is no number")
 
     def __call__(self, rows: Floats) -> Floats:
         """(n,) answers to rows (n, width)."""

@@ -83,8 +83,9 @@ class Ledger:
                 _lock_path(path, identity).unlink(missing_ok=True)
 
     def _write(self, event: str, identity: str, facts: dict[str, Any]) -> None:
+        line = {"event": event, "id": identity, "at": time.time_ns(), **facts}
         for path in self._files:
-            _append(path, {"event": event, "id": identity, "at": time.time_ns(), **facts})
+            _append(path, line)
 
 
 def read(path: Path) -> list[dict[str, Any]]:

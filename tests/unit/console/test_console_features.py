@@ -87,7 +87,7 @@ def test_bars_off_the_grid_of_their_interval_are_refused_in_words(tmp_path: Path
     path = tmp_path / "late.parquet"
     shifted.write_parquet(path)
     done = conclave("features", "compute", "--data", path, "--set", "core20", "--out", tmp_path / "x.parquet")
-    one_line(done, "no bar begins at a multiple of 1h UTC")
+    one_line(done, "no bar begins at a multiple of 1h UTC while the market")
     assert not (tmp_path / "x.parquet").exists()
 
 
