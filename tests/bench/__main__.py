@@ -17,6 +17,7 @@ from libs.common.embedded.process import StackError
 from tests.bench import (
     book_recorded,
     bus_hop,
+    council,
     end_to_end,
     feature_peers,
     feature_scale,
@@ -49,6 +50,7 @@ RUNS: dict[str, Callable[[int], Lines]] = {
     "ingest_throughput": ingest.run,
     "orders": orders.run,
     "headlines": headlines.run,
+    "council_bar": council.run,
     "simulator": simulator.run,
     "end_to_end": lambda repeats: end_to_end.run(repeats=repeats),
     "memory_embedded": lambda repeats: memory.run(),
