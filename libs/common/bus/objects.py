@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import hashlib
 from typing import Final
 
 from nats.js.api import ObjectStoreConfig
@@ -15,7 +16,7 @@ from libs.common.bus.base import BusError
 from libs.common.bus.keyvalue import as_bus_error
 
 GET_S: Final = 30.0
-"""The client waits for the parts of an object for ever; this ends it."""
+"""Longest for all parts of an object to arrive."""
 
 
 async def ensure_stores(js: JetStreamContext, names: tuple[str, ...], replicas: int = 1) -> None:
@@ -52,11 +53,28 @@ class Objects:
     async def get(self, store: str, name: str) -> bytes | None:
         with as_bus_error(f"read object {store}/{name}"):
             try:
-                async with asyncio.timeout(GET_S):
-                    found = await (await self._js.object_store(store)).get(name)
+                info = await (await self._js.object_store(store)).get_info(name)
             except (ObjectNotFoundError, BucketNotFoundError):
                 return None
-            return found.data or b""
+            async with asyncio.timeout(GET_S):
+                data = await self._parts(store, str(info.nuid), info.chunks or 0)
+        if f"SHA-256={_digest(data)}" != info.digest:
+            raise BusError(f"object {store}/{name} is damaged: it is not what was put")
+        return data
+
+    async def _parts(self, store: str, nuid: str, count: int) -> bytes:
+        # The client's own get() looks the stream up by its subject, which a service may not, and waits for ever.
+        parts: list[bytes] = []
+        if not count:
+            return b""
+        subject = f"$O.{store}.C.{nuid}"
+        reading = await self._js.subscribe(subject, stream=f"OBJ_{store}", ordered_consumer=True)
+        try:
+            while len(parts) < count:
+                parts.append((await reading.next_msg(timeout=GET_S)).data)
+        finally:
+            await reading.unsubscribe()
+        return b"".join(parts)
 
     async def names(self, store: str) -> list[str]:
         # The client's list() watches the store, which needs a consumer; the subjects of the stream tell the same.
@@ -67,6 +85,10 @@ class Objects:
             except NotFoundError:
                 return []
         return sorted(filter(None, (_name(s.removeprefix(prefix)) for s in info.state.subjects or {})))
+
+
+def _digest(data: bytes) -> str:
+    return base64.urlsafe_b64encode(hashlib.sha256(data).digest()).decode()
 
 
 def _name(encoded: str) -> str:

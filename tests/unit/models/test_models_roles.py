@@ -82,9 +82,14 @@ async def test_who_change_the_same_roles_at_once_both_take_effect() -> None:
     assert await roles.revision() == revision
 
 
-async def test_roles_that_cannot_be_read_are_a_problem_and_not_an_empty_list() -> None:
+async def test_roles_that_cannot_be_read_are_never_taken_for_none_and_stand_in_nobody_elses_way() -> None:
     bus = MemoryBus()
-    key = RoleKey("boosting", "binance", "BTCUSDT", 1)
+    roles, key = Roles(bus), RoleKey("boosting", "binance", "BTCUSDT", 1)
     await bus.kv_put(BUCKET, key.key, b"{not json")
     with pytest.raises(RoleProblem, match="cannot be read"):
-        await Roles(bus).get(key)
+        await roles.get(key)
+    with pytest.raises(RoleProblem, match="cannot be read"):
+        await roles.change(key, lambda before: appointed(before, held("a")))
+    other = key._replace(symbol="ETHUSDT")
+    await roles.change(other, lambda before: appointed(before, held("a")))
+    assert list(await roles.all()) == [other]
