@@ -74,6 +74,10 @@ def _fit_task(job: Job, number: int, task: Task, say: Callable[[Said], None], si
         for name in task.agents:
             say(Failed(number, name, str(err)))
         return
+    except ImportError as err:
+        for name in task.agents:
+            say(Failed(number, name, f"{err.name or err} is not installed; pip install 'conclave[train]' brings it"))
+        return
     except OSError as err:
         for name in task.agents:
             say(Failed(number, name, f"{err.strerror or err}: {err.filename or task.out}"))
