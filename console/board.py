@@ -17,6 +17,7 @@ from libs.core.types import (
     Fill,
     Forecast,
     Instrument,
+    ModelNote,
     Order,
     Position,
     Signal,
@@ -39,6 +40,7 @@ FILTERS = (
 )
 SPARK_BARS = 40
 RECENT = 12
+NOTES = 4
 
 
 @dataclass
@@ -70,6 +72,7 @@ class Board:
         self.verdicts: Counter[str] = Counter()
         self.first_fill_at: float | None = None
         self.training: Training | None = None
+        self.notes: deque[ModelNote] = deque(maxlen=NOTES)
 
     async def take(self, received: Received) -> None:
         """Note one message."""
@@ -94,6 +97,8 @@ class Board:
                 self._forecast(event)
             case Training():
                 self.training = event
+            case ModelNote():
+                self.notes.append(event)
             case Signal():
                 pass
             case Verdict():
@@ -123,7 +128,9 @@ class Board:
             row.closes.append(bar.close)
 
     def _forecast(self, forecast: Forecast) -> None:
-        """The row shows the shortest bars that agents vote on."""
+        """The row shows the shortest bars that agents vote on; challengers have no vote."""
+        if forecast.shadow:
+            return
         row = self._row(forecast.venue, forecast.symbol)
         if not row.votes or forecast.interval_s < row.interval_s:
             if forecast.interval_s != row.interval_s:

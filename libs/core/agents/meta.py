@@ -170,7 +170,7 @@ def _risk(
     if context.sigma > 0.0 and context.usual > 0.0:
         parts.append(f"volatility {context.sigma / context.usual:.1f} times the usual")
     if voters:
-        parts.append(f"{len(voters)} votes, disagreement {fields['disagreement']:.2f}")
+        parts.append(f"{len(voters)} vote{'s' if len(voters) > 1 else ''}, disagreement {fields['disagreement']:.2f}")
     drifting = [f.agent for f in forecasts if f.abstention is Abstention.DRIFT]
     if drifting:
         parts.append("drift: " + ", ".join(drifting))

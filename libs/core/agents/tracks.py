@@ -18,6 +18,8 @@ NEUTRAL: Final = 0.43
 """Half width of the neutral class in EWMA deviations, as in training."""
 CHANCE: Final = 2.0
 """A calibration error up to twice what chance alone is expected to make is not held against anybody."""
+FEWEST: Final = 30
+"""Bars that moved before a mean of their gains has a bound worth anything."""
 FLOOR: Final = 1e-6
 """No probability counts for less: one bar costs 13.8 nats at most."""
 
@@ -173,14 +175,14 @@ class Track(msgspec.Struct, array_like=True):
     def edge(self, z: float) -> float:
         """Lower bound of the rolling gain in nats per bar that moved: mean less z standard errors.
 
-        -infinity before there is anything to bound. The standard error goes by the effective number of bars,
+        -infinity while fewer than FEWEST bars tell. The standard error goes by the effective number of bars,
         (sum of weights)^2 / sum of squared weights.
         """
-        if self.sides < 2.0 or self.side_squares <= 0.0:
+        effective = self.sides * self.sides / self.side_squares if self.side_squares > 0.0 else 0.0
+        if effective < FEWEST:
             return -math.inf
         mean = self.side_gain / self.sides
         variance = max(self.side_gain2 / self.sides - mean * mean, 1e-12)
-        effective = self.sides * self.sides / self.side_squares
         return mean - z * math.sqrt(variance / effective)
 
 
