@@ -216,13 +216,13 @@ class Seat:
     def _read(self, said: Said) -> Opinion:
         p = None
         if said.p.size:
-            row = calibrated(said.p, self.manifest)[0]
-            if row.shape != (3,):
-                raise ValueError(f"probabilities of shape {row.shape}")
-            if np.isfinite(row).all():
-                if row.min() < 0.0 or abs(row.sum() - 1.0) > 1e-6:
+            if said.p.shape != (1, 3):
+                raise ValueError(f"probabilities of shape {said.p.shape}")
+            if np.isfinite(said.p).all():
+                if said.p.min() < 0.0 or abs(said.p.sum() - 1.0) > 1e-6:
                     raise ValueError("probabilities that do not sum to 1")
-                p = (float(row[0]), float(row[1]), float(row[2]))
+                down, neutral, up = calibrated(said.p, self.manifest)[0].tolist()
+                p = (down, neutral, up)
         novelty = _scalar(said.novelty)
         return Opinion(
             p, _positive(said.sigma), _positive(said.span), _row(said.states), _row(said.classes), novelty
