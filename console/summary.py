@@ -10,6 +10,7 @@ from typing import Any
 
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from console.dashboard import training_line
@@ -196,7 +197,7 @@ def print_summary(summary: Summary, console: Console) -> None:
     for training in summary.trainings.values():
         table.add_row("training", training_line(training))
         if training.failed:
-            table.add_row("  not made", training.line)
+            table.add_row("  not made", escape(training.line))
     table.add_row("signals", _counts(summary.signals, "none"))
     table.add_row("verdicts", _counts(summary.verdicts, "none"))
     states = Counter(order.state.value for order in summary.orders.values())

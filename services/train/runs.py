@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import shutil
+import statistics
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -30,6 +32,8 @@ WORK: Final = "train"
 TELL_S: Final = 1.0
 FREE_MB: Final = 200
 KEEP_TRIES: Final = 3
+PACES: Final = 10
+"""Newest models whose pace tells how long the rest takes."""
 
 Series = tuple[str, str, int]
 Wanted = dict[Series, dict[str, str]]
@@ -92,7 +96,7 @@ class Runs:
             folder.mkdir(parents=True, exist_ok=True)
             tasks = await self._gather(wanted, folder)
             if tasks:
-                await self._fit(tasks, wanted, folder, begun)
+                await self._fit(tasks, wanted, folder)
             await self._tell_end(TrainingState.FAILED if self._failed else TrainingState.DONE, self._why_not())
         finally:
             metrics.RUNNING.set(0)
@@ -104,6 +108,7 @@ class Runs:
         self._run = stable_id("training", self._actor, self._bus.epoch, time.time_ns())[:16]
         self._failed: Counter[tuple[str, str]] = Counter()
         self._done, self._total, self._told = 0, total, 0
+        self._ends: list[float] = [time.monotonic()]
 
     def _check_disk(self) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -137,7 +142,7 @@ class Runs:
             )
         return tasks
 
-    async def _fit(self, tasks: Sequence[Task], wanted: Wanted, folder: Path, begun: float) -> None:
+    async def _fit(self, tasks: Sequence[Task], wanted: Wanted, folder: Path) -> None:
         training, features = self._settings.training, self._settings.features
         job = Job(
             var=str(self._settings.platform.var.absolute()),
@@ -153,23 +158,26 @@ class Runs:
             if isinstance(said, Working | Made | Failed):
                 task = tasks[said.task]
                 series = (task.venue, task.symbol, task.interval_s)
+            if isinstance(said, Made | Failed):
+                self._ends.append(time.monotonic())
             match said:
                 case Working():
-                    left = self._left(begun, said.share)
-                    await self._tell(TrainingState.RUNNING, series, said.agent, left, said.line)
+                    await self._tell(TrainingState.RUNNING, series, said.agent, self._left(), said.line)
                 case Made():
                     try:
                         await self._appoint(RoleKey(said.agent, *series), Path(said.path), wanted[series][said.agent])
                         self._done += 1
                     except (ArtifactRefused, ArtifactStoreError, RoleProblem, BusError, OSError) as err:
                         self._fail(series, [said.agent], _line(err))
-                    await self._tell(TrainingState.RUNNING, series, said.agent, self._left(begun, 0.0), "", now=True)
+                    await self._tell(TrainingState.RUNNING, series, said.agent, self._left(), "", now=True)
                 case Failed():
                     self._fail(series, [said.agent], said.problem)
 
-    def _left(self, begun: float, share: float) -> float:
-        share_done = (self._done + self._failed.total() + share) / max(self._total, 1)
-        left = (time.monotonic() - begun) * (1.0 / share_done - 1.0) if share_done > 0.02 else 0.0
+    def _left(self) -> float:
+        """Seconds that the rest takes at the usual pace of the newest models: the first ones load what all need."""
+        behind = self._done + self._failed.total()
+        paces = [after - before for before, after in itertools.pairwise(self._ends)]
+        left = (self._total - behind) * statistics.median(paces[-PACES:]) if paces else 0.0
         metrics.LEFT.set(left)
         return round(left, 1)
 
