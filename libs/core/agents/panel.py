@@ -249,8 +249,12 @@ class Panel:
         if agent is None or windows is None:
             return said(name, "", newest, ts_init, **abstention(Abstention.NO_MODEL, "no model has been trained yet"))
         (forecast,) = agent.predict(windows)
+        edge = place.room.edge(name, self._council)
         place.room.expect(name, forecast)
-        return forecast
+        if forecast.p_up is None or edge > 0.0:
+            return forecast
+        fields = abstention(Abstention.NO_EDGE, f"lower bound of the gain {edge * 1e3:.2f} millinats a move")
+        return said(name, forecast.model_id, newest, ts_init, **fields)
 
     def _join(
         self, place: _Place, newest: Features, forecasts: Sequence[Forecast], hold: Hold | None, ts_init: Nanos

@@ -81,6 +81,15 @@ class Room(msgspec.Struct, array_like=True):
             return 1.0
         return trust(track.miscalibration(), config)
 
+    def edge(self, name: str, config: CouncilConfig) -> float:
+        """Lower bound of the gain of what an online agent said; infinite while too few bars tell.
+
+        Until then the agent's own gate holds.
+        """
+        track = self.tracks.get(name)
+        edge = track.edge(config.edge_z) if track is not None else -math.inf
+        return edge if math.isfinite(edge) else math.inf
+
     def record(self, config: CouncilConfig) -> dict[str, Any]:
         """What the joint forecast carries of its own record."""
         track = self.tracks.get(META)
