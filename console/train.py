@@ -58,12 +58,12 @@ def run_train(wish: TrainWish) -> int:
     from libs.research.training.base import TrainOptions
     from libs.research.training.dataset import DataProblem
     from libs.research.training.read import read_series
+    from libs.research.training.tracking import Tracker
 
     screen = make_console()
     try:
         agents = tuple(wish.agents) or run.available()
-        for agent in agents:
-            run.trainer_of(agent)
+        run.refuse_unknown(agents)
         if wish.preset not in run.PRESETS:
             raise DataProblem(f"no preset {wish.preset!r}; there are {', '.join(run.PRESETS)}")
         interval_s = interval_seconds(wish.interval) if wish.interval else 0
@@ -73,12 +73,18 @@ def run_train(wish: TrainWish) -> int:
         data = series.dataset()
         var = base_var()
         ledger = open_ledger(wish.out, var)
+        tracker = Tracker(wish.track) if wish.track else None
         options = TrainOptions(preset=wish.preset, seed=wish.seed, threads=wish.threads)
         plan = run.Plan(agents, options, params=read_params(wish.params, agents))
         with bars(quiet=wish.as_json) as tell:
+            if wish.trials:
+                plan = _searched(data, plan, wish, ledger, tell)
             if wish.walk_forward:
                 plan = _walked(data, plan, wish, var, ledger, tell, screen)
             outcomes = run.train(data, plan, wish.out, sign=make_signer(var), ledger=ledger, progress=tell)
+        for outcome in outcomes:
+            if tracker is not None and outcome.manifest is not None and not outcome.kept:
+                tracker.model(outcome.manifest)
     except (DataProblem, ValueError) as err:
         raise CommandError(str(err)) from None
     if wish.as_json:
@@ -86,6 +92,27 @@ def run_train(wish: TrainWish) -> int:
     else:
         _show(screen, outcomes, wish.out, ledger)
     return int(any(outcome.problem for outcome in outcomes))
+
+
+def _searched(data: Dataset, plan: Plan, wish: TrainWish, ledger: Ledger, tell: Progress) -> Plan:
+    """The plan with the settings that a search found, which are also written to `<out>/params.yaml`."""
+    from libs.common.onnx import make_session
+    from libs.research.training import search
+    from libs.research.training.run import write_whole
+
+    storage = wish.study or f"sqlite:///{(wish.out / 'study.sqlite').absolute()}"
+    aim = search.Wish(wish.trials, storage, wish.workers)
+    found = {agent: dict(plan.params.get(agent, {})) for agent in plan.agents}
+    if not set(plan.agents) & set(search.SPACES):
+        raise CommandError(f"--trials searches settings of {', '.join(search.SPACES)}; none of them is trained here")
+    for agent in plan.agents:
+        if agent in search.SPACES:
+            options = plan.options_of(agent)
+            found[agent] = search.search(
+                agent, data, options, aim, make_session=make_session, ledger_files=ledger.files, progress=tell
+            )
+    write_whole(wish.out / "params.yaml", search.params_of(found).encode())
+    return replace(plan, params=found)
 
 
 def _walked(

@@ -70,6 +70,8 @@ class BoostingModel:
             heads = msgspec.msgpack.decode(artifact.parts[PART], type=Heads)
         except msgspec.MsgspecError as err:
             raise ValueError(f"its heads cannot be read: {err}") from None
+        if not heads.novel > 0.0:
+            raise ValueError("its scale of novelty is not above zero")
         self._novel = heads.novel
         self._neutral = _mean([_answer(member, width) for member in heads.neutral])
         self._up = _mean([_answer(member, width) for member in heads.up])
@@ -121,8 +123,8 @@ def _answer(member: Member, width: int) -> tuple[Answer, float]:
             return (lambda rows, flat: walker(rows)), member.weight
         case Linear(weights=weights, bias=bias):
             vector = np.asarray(weights)
-            if len(vector) != width:
-                raise ValueError("a linear member of another width")
+            if len(vector) != width or not np.isfinite(vector).all():
+                raise ValueError("a linear member of another width, or with weights that are no numbers")
             return (lambda rows, flat: sigmoid(flat @ vector + bias)), member.weight
         case Net(layers=layers):
             return _net([(np.asarray(w), np.asarray(b)) for w, b in layers], width), member.weight

@@ -58,7 +58,8 @@ FLOOR: Final = 0  # added to a variance before its logarithm
 VOLUME_FLOOR: Final = 1
 FIRST: Final = 2  # GARCH variance before the first bar
 THETA: Final = 3  # mu, omega, alpha, gamma, beta
-SETTINGS: Final = 8
+NEED: Final = 8  # bars before the columns have values; until a window is full its mean is of what there is
+SETTINGS: Final = 9
 
 _FOUR_LN2: Final = 4.0 * math.log(2.0)
 
@@ -149,25 +150,26 @@ def take(s: Floats, bar: Floats, r: float, measured: float, settings: Floats) ->
 
 @njit(cache=True)
 def columns(s: Floats, settings: Floats, out: Floats) -> None:
-    """The regression's columns after the newest bar, NaN until the longest window is full."""
+    """The regression's columns after the newest bar, NaN until so many bars as the settings want."""
     n = int(s[TAKEN])
-    if n < LONGEST:
+    if n < settings[NEED]:
         out[:] = math.nan
         return
     floor = settings[FLOOR]
     for k in range(LEVELS):
-        out[k] = math.log(max(s[SUMS + k], 0.0) / WINDOWS[k] + floor)
-    short = max(s[SUMS + 4], 0.0) / SHORT + floor
+        out[k] = math.log(max(s[SUMS + k], 0.0) / min(n, WINDOWS[k]) + floor)
+    few, many = min(n, SHORT), min(n, LONG)
+    short = max(s[SUMS + 4], 0.0) / few + floor
     last = n - 1
     r = s[RETURNS + last % SHORT]
     volume = s[VOLUMES + last % LONG]
     out[LEVELS] = math.log(s[RANGE] + floor) - out[0]
     out[LEVELS + 1] = r / math.sqrt(short)
     out[LEVELS + 2] = abs(r) / math.sqrt(short)
-    out[LEVELS + 3] = s[DRIFT] / math.sqrt(SHORT * short)
-    out[LEVELS + 4] = math.log(max(s[SQUARED], 0.0) / SHORT + floor) - math.log(short)
-    out[LEVELS + 5] = volume - s[VOLUME_SHORT] / SHORT
-    out[LEVELS + 6] = s[VOLUME_SHORT] / SHORT - s[VOLUME_LONG] / LONG
+    out[LEVELS + 3] = s[DRIFT] / math.sqrt(few * short)
+    out[LEVELS + 4] = math.log(max(s[SQUARED], 0.0) / few + floor) - math.log(short)
+    out[LEVELS + 5] = volume - s[VOLUME_SHORT] / few
+    out[LEVELS + 6] = s[VOLUME_SHORT] / few - s[VOLUME_LONG] / many
     out[LEVELS + 7] = math.log(s[GARCH] + floor)
 
 
@@ -195,7 +197,7 @@ def bar_variances(bars: Floats) -> Floats:
 
 def warm() -> None:
     """Compile, or load from the cache, what the model calls."""
-    settings = np.array([1e-8, 1.0, 1e-4, 0.0, 1e-6, 0.1, 0.0, 0.8])
+    settings = np.array([1e-8, 1.0, 1e-4, 0.0, 1e-6, 0.1, 0.0, 0.8, 1.0])
     design(np.ones((2, 5)), np.zeros(2), np.full(2, math.nan), settings)
     bar_variances(np.ones((2, 5)))
     state = np.zeros(STATE_SIZE)

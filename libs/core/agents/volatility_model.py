@@ -42,7 +42,8 @@ class Regression(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         settings: of `har_kernels`, in its order.
-        center, scale: of the columns, then of ln(implied volatility) where the manifest names that feature.
+        center, scale: of the columns, then of ln(implied volatility) where the manifest names that feature; a column
+            of infinite scale is left out.
         variance: of the next log return; span: of the next bar's log range; both before the nets.
         nets: their mean, through tanh, moves sigma and span by up to half either way.
         novel: root mean square of scaled columns that is novelty 1.
@@ -116,7 +117,7 @@ class Formula:
 
 
 class VolatilityModel:
-    """Carries rings of the newest bars and a GARCH variance, O(1) a bar; silent until its longest window is full."""
+    """Carries rings of the newest bars and a GARCH variance, O(1) a bar; silent until its windows are full."""
 
     state_size: int = har.STATE_SIZE
 

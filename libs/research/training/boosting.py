@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import warnings
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -26,13 +27,17 @@ ROUNDS: Final = {"quick": 60, "default": 250, "full": 250}
 SEEDS: Final = {"quick": 1, "default": 2, "full": 4}
 MOST_ROWS: Final = {"quick": 15_000, "default": 60_000, "full": 10_000_000}
 
+NET_BATCH: Final = 512
+NET_STEPS: Final = 200
+"""Fewer steps than this leave a net where it began, however few the rows are."""
+
 DEFAULTS: Final[dict[str, Any]] = {
     "model": "lightgbm",
     "learning_rate": 0.02,
-    "leaves": 7,
-    "depth": 3,
-    "min_rows": 500,
-    "feature_share": 0.1,
+    "leaves": 15,
+    "depth": 4,
+    "min_rows": 200,
+    "feature_share": 0.3,
     "row_share": 0.7,
     "l2": 20.0,
     "linear_weight": 0.3,
@@ -158,7 +163,7 @@ def _members(
     seeds = SEEDS[options.preset]
     rounds = int(params.get("rounds", ROUNDS[options.preset]))
     for s in range(seeds):
-        grown = _GROWERS[kind](x, y, weight, options.seed + s, params, rounds, options.threads)
+        grown = GROWERS[kind](x, y, weight, options.seed + s, params, rounds, options.threads)
         members.append(Member(Trees(grown), (1.0 - share) / seeds))
         tell(0.1 + 0.9 * (s + 1) / seeds, f"{kind} {s + 1} of {seeds}")
     return tuple(members)
@@ -174,10 +179,13 @@ def _linear(flat: Floats, y: Ints, weight: Floats, c: float) -> Linear:
 def _net(flat: Floats, y: Ints, options: TrainOptions) -> Net:
     from sklearn.neural_network import MLPClassifier
 
-    rounds = 5 if options.preset == "quick" else 20
-    net = MLPClassifier((32, 16), alpha=0.1, batch_size=512, max_iter=rounds, random_state=options.seed)
+    rounds = max(5 if options.preset == "quick" else 20, -(-NET_STEPS * NET_BATCH // len(y)))
+    batch = min(NET_BATCH, len(y))
+    net = MLPClassifier((32, 16), alpha=0.1, batch_size=batch, max_iter=rounds, random_state=options.seed)
     net.n_iter_no_change = rounds + 1  # a fixed number of passes: an early stop would look at a random split
-    net.fit(flat, y)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Stochastic Optimizer: Maximum iterations")
+        net.fit(flat, y)
     layers = tuple(
         (tuple(tuple(map(float, row)) for row in w), tuple(map(float, b)))
         for w, b in zip(net.coefs_, net.intercepts_, strict=True)
@@ -277,6 +285,7 @@ def _gradient_boosting(
         base=float(np.log(share / (1.0 - share))),
         factor=model.learning_rate,
         sigmoid=True,
+        nan_left=True,
     )
 
 
@@ -303,10 +312,11 @@ def _filled(x: Floats) -> Floats:
     return filled
 
 
-_GROWERS: Final = {
+GROWERS: Final = {
     "lightgbm": _lightgbm,
     "xgboost": _xgboost,
     "catboost": _catboost,
     "gradient_boosting": _gradient_boosting,
     "forest": _random_forest,
 }
+"""By kind: (rows, classes, weights, seed, settings, rounds, threads) to trees of P(class 1)."""

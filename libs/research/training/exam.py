@@ -17,6 +17,7 @@ from libs.core.agents.artifact import Artifact, ArtifactRefused, Manifest, unpac
 from libs.core.agents.model import MakeSession, Model, calibrated, load_model
 from libs.core.types.subjects import interval_token
 from libs.research.training.dataset import NO_LABEL, DataProblem, Dataset, Floats, Ints, Mask
+from libs.research.training.meta import joint
 from libs.research.training.read import moment
 from libs.research.training.run import SUFFIX
 
@@ -166,6 +167,9 @@ def examine(seats: Mapping[str, Seated], data: Dataset, *, blocks: int = 6) -> t
         manifest = seats[agent].manifest
         mine = rows_after(data, manifest.trained_to)
         own[agent] = judged(data, mine, manifest, {agent: voice.at(mine)}, blocks)
+    if META in seats:
+        p = joint(seats[META].artifact, seats[META].model, {a: voice.p for a, voice in everywhere.items()}, len(data))
+        everywhere[META] = Voice(p, np.asarray(np.isfinite(p).all(axis=1)))
     return judged(data, rows, latest, {agent: voice.at(rows) for agent, voice in everywhere.items()}, blocks), own
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from libs.research.training.dataset import Floats, Mask
-from libs.research.training.exam import Voice
+from libs.research.training.exam import META, Voice
 from libs.research.training.scores import two_class
 
 
@@ -21,13 +21,14 @@ class Thresholds:
 
 
 def pooled(voices: Mapping[str, Voice], n: int, thresholds: Thresholds = Thresholds()) -> Voice:
-    """The logarithmic pool with equal weights: p proportional to exp(mean ln p) of the agents that speak.
+    """The stacked model's forecast where there is one; else the logarithmic pool with equal weights: p proportional to
+    exp(mean ln p) of the agents that speak.
 
     Where none stands by its opinion, of all that have one; NaN where nobody has. The council acts as the meta-agent
     does: confidence = (1 - disagreement) x the larger of P(up) and P(down) without neutral, disagreement = the share
     of agents outside the majority's side.
     """
-    speakers = [voice for voice in voices.values() if voice.has_direction]
+    speakers = [voice for agent, voice in voices.items() if voice.has_direction and agent != META]
     if not speakers:
         return Voice(np.full((n, 3), np.nan), np.zeros(n, dtype=bool))
     stood_by = np.logical_or.reduce([voice.speaks for voice in speakers])
@@ -43,6 +44,9 @@ def pooled(voices: Mapping[str, Voice], n: int, thresholds: Thresholds = Thresho
     mean = logs[heard] / count[heard, np.newaxis]
     weights = np.exp(mean - mean.max(axis=1, keepdims=True))
     p[heard] = weights / weights.sum(axis=1, keepdims=True)
+    if META in voices:
+        stacked = np.isfinite(voices[META].p).all(axis=1)
+        p[stacked] = voices[META].p[stacked]
     share = np.divide(for_up, count, out=np.full(n, 0.5), where=heard)
     return Voice(p, stood_by & acts(p, np.minimum(share, 1.0 - share), thresholds))
 

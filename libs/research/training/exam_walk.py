@@ -14,11 +14,12 @@ import numpy as np
 
 from libs.core.agents.model import MakeSession, load_model
 from libs.research.training.base import Progress, silent
-from libs.research.training.dataset import Dataset
-from libs.research.training.exam import Judged, Seated, Voice, bring_loaders, range_variance, voice_of
+from libs.research.training.dataset import DataProblem, Dataset, Floats
+from libs.research.training.exam import META, Judged, Seated, Voice, bring_loaders, range_variance, voice_of
 from libs.research.training.folds import Fold, walk_forward
 from libs.research.training.ledger import Ledger
 from libs.research.training.manifests import climatology
+from libs.research.training.meta import joint, said_unseen, stack
 from libs.research.training.report_baselines import baselines
 from libs.research.training.run import Plan, identity_of, trainer_of, trial_facts, write_whole
 
@@ -50,17 +51,25 @@ def walk(
     """
     bring_loaders()
     folds = walk_forward(data, blocks=blocks)
+    agents = [agent for agent in plan.agents if agent != META]
+    everyone = [*agents, *([META] if len(agents) > 1 else [])]
     kept = _Kept(work, f"{blocks} {identity_of(data, plan)}")
-    voices: dict[str, list[Voice]] = {agent: [] for agent in plan.agents}
+    voices: dict[str, list[Voice]] = {agent: [] for agent in everyone}
     for number, fold in enumerate(folds):
-        for agent in plan.agents:
+        before: dict[str, Floats] = {}
+        for agent in agents:
             name = f"{agent}-{number}"
-            voice = kept.get(name)
-            if voice is None:
+            said = kept.get(name)
+            if said is None:
                 at = (number, len(folds))
-                voice = _said(agent, data, fold, plan, at, kept.checkpoints(name), make_session, ledger, progress)
-                kept.put(name, voice)
+                said = _said(agent, data, fold, plan, at, kept.checkpoints(name), make_session, ledger, progress)
+                kept.put(name, *said)
+            voice, unseen = said
             voices[agent].append(voice)
+            before[agent] = unseen
+        if META in voices:
+            now = {agent: voices[agent][-1] for agent in agents}
+            voices[META].append(_joint(data, fold, plan, before, now, make_session))
         progress("walk-forward", (number + 1) / len(folds), f"block {number + 1} of {len(folds)}")
     beside: dict[str, list[Voice]] = {}
     for fold in folds:
@@ -81,7 +90,8 @@ def _said(
     make_session: MakeSession,
     ledger: Ledger,
     progress: Progress,
-) -> Voice:
+) -> tuple[Voice, Floats]:
+    """What one agent says of the test block, and (n, 3) of the calibration slice before it was fitted on it."""
     options = plan.options_of(agent, str(checkpoints))
     number, count = at
 
@@ -92,7 +102,29 @@ def _said(
         artifact = trainer_of(agent).fit(data, fold, options, tell)
         voice = voice_of(Seated(artifact, load_model(artifact, make_session)), data).at(fold.test)
         trial.found(metrics=artifact.manifest.metrics)
-    return voice
+    unseen = said_unseen(data, artifact)
+    return voice, unseen[fold.calibrate] if len(unseen) else unseen
+
+
+def _joint(
+    data: Dataset,
+    fold: Fold,
+    plan: Plan,
+    before: Mapping[str, Floats],
+    now: Mapping[str, Voice],
+    make_session: MakeSession,
+) -> Voice:
+    """The stack's opinion of the test block; none where there are too few agents with a direction to stack."""
+    n = len(fold.test)
+    whole = {agent: np.full((len(data), 3), np.nan) for agent, p in before.items() if len(p)}
+    for agent, p in whole.items():
+        p[fold.calibrate] = before[agent]
+    try:
+        artifact = stack(data, fold, whole, plan.options_of(META))
+    except DataProblem:
+        return Voice(np.full((n, 3), np.nan), np.zeros(n, dtype=bool))
+    p = joint(artifact, load_model(artifact, make_session), {agent: voice.p for agent, voice in now.items()}, n)
+    return Voice(p, np.asarray(np.isfinite(p).all(axis=1)))
 
 
 def joined(parts: Sequence[Voice]) -> Voice:
@@ -140,16 +172,16 @@ class _Kept:
             folder.mkdir(parents=True)
             write_whole(mark, json.dumps(identity).encode())
 
-    def get(self, name: str) -> Voice | None:
+    def get(self, name: str) -> tuple[Voice, Floats] | None:
         path = self._folder / f"{name}.npz"
         if not path.exists():
             return None
         with np.load(path) as arrays:
-            return Voice(arrays["p"], arrays["speaks"], arrays["sigma"])
+            return Voice(arrays["p"], arrays["speaks"], arrays["sigma"]), arrays["unseen"]
 
-    def put(self, name: str, voice: Voice) -> None:
+    def put(self, name: str, voice: Voice, unseen: Floats) -> None:
         data = io.BytesIO()
-        arrays: dict[str, Any] = {"p": voice.p, "speaks": voice.speaks, "sigma": voice.sigma}
+        arrays: dict[str, Any] = {"p": voice.p, "speaks": voice.speaks, "sigma": voice.sigma, "unseen": unseen}
         np.savez(data, **arrays)
         write_whole(self._folder / f"{name}.npz", data.getvalue())
         shutil.rmtree(self.checkpoints(name), ignore_errors=True)

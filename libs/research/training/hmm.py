@@ -31,7 +31,7 @@ LEVELS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Hmm:
-    """States in the order of their deviation, the calmest first.
+    """States, the calmest first unless they were put into another order.
 
     Attributes:
         mean, variance: (K,) of each state, in units of the values.
@@ -124,7 +124,8 @@ def names_of(hmm: Hmm) -> tuple[str, ...]:
     """What to call the states, by their moments: from calm to wild, and up or down where the mean is a trend."""
     ratio = hmm.mean / np.sqrt(hmm.variance)
     sides = ["" if abs(each) < TREND else " up" if each > 0.0 else " down" for each in ratio]
-    return tuple(level + side for level, side in zip(LEVELS[hmm.states], sides, strict=True))
+    rank = np.argsort(np.argsort(hmm.variance, kind="stable"))
+    return tuple(LEVELS[hmm.states][int(level)] + side for level, side in zip(rank, sides, strict=True))
 
 
 def match(mean: Floats, variance: Floats, to_mean: Floats, to_variance: Floats) -> Ints:

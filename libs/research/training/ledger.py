@@ -47,6 +47,11 @@ class Ledger:
                 _lock_path(path, lost).unlink(missing_ok=True)
 
     @property
+    def files(self) -> tuple[Path, ...]:
+        """Where every line goes."""
+        return tuple(self._files)
+
+    @property
     def trials(self) -> int:
         """How many fits the first file has seen begin."""
         return sum(line["event"] == "begun" and line.get("what") != "exam" for line in read(self._files[0]))

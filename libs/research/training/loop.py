@@ -8,7 +8,7 @@ import json
 import math
 import os
 import pickle
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from libs.research.training.base import TrainOptions
 from libs.research.training.dataset import DataProblem
 
 CHECKPOINT: Final = "net.checkpoint"
@@ -40,6 +41,20 @@ class Settings:
     seed: int
     threads: int
     folder: str = ""
+
+
+def settings_of(params: Mapping[str, Any], options: TrainOptions) -> Settings:
+    """What the parameters of every net have in common."""
+    return Settings(
+        epochs=int(params["epochs"]),
+        patience=int(params["patience"]),
+        learning_rate=float(params["learning_rate"]),
+        weight_decay=float(params["weight_decay"]),
+        clip=float(params["clip"]),
+        seed=options.seed,
+        threads=options.threads,
+        folder=options.resume,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +94,12 @@ def fit(
     batches: Callable[[np.random.Generator], Iterable[Any]],
     loss: Loss,
     validation: Callable[[], Iterable[Any]],
+    judge: Loss,
     settings: Settings,
     identity: dict[str, Any],
     tell: Callable[[float, str], None],
 ) -> Fitted:
-    """Fit `net` by AdamW; it ends with the weights of the epoch of the least validation loss, in `eval`.
+    """Fit `net` by AdamW; it ends with the weights of the epoch that `judge` liked best on validation, in `eval`.
 
     Random numbers of an epoch come from the seed and its number alone, so that a run that takes up a checkpoint of the
     same `identity` ends with the same weights as one that was never stopped.
@@ -101,7 +117,7 @@ def fit(
             torch.manual_seed(settings.seed * 100_003 + run.epoch)
             rng = np.random.default_rng([settings.seed, run.epoch])
             fitted = _pass(net, optimiser, batches(rng), loss, settings.clip)
-            judged = _judge(net, validation(), loss)
+            judged = _judge(net, validation(), judge)
             run.note(judged)
             tell(run.epoch / settings.epochs, f"epoch {run.epoch}: loss {fitted:.4f}, validation {judged:.4f}")
     run.restore_best()

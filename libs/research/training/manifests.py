@@ -24,6 +24,9 @@ CODE = "1"
 
 MIN_SCALE = 1e-9
 
+UNSEEN = "unseen"
+"""Part of a direction model: what it said of its calibration slice before it was fitted on it, for the stack."""
+
 
 @dataclass(frozen=True, slots=True)
 class Scaling:
@@ -140,7 +143,29 @@ def finished(manifest: Manifest, parts: dict[str, bytes], data: Dataset, fold: F
         spread = data.sigma[rows]
         scores = np.abs(data.next_return[rows]) / np.where(spread > 0.0, spread, math.nan)
         named = msgspec.structs.replace(named, conformal=conformal_widths(scores))
-    return make_artifact(msgspec.structs.replace(named, metrics={**manifest.metrics, **metrics}), parts)
+    whole = {**parts, UNSEEN: _packed(data, rows, p)}
+    return make_artifact(msgspec.structs.replace(named, metrics={**manifest.metrics, **metrics}), whole)
+
+
+def _packed(data: Dataset, rows: Ints, p: Floats) -> bytes:
+    import msgspec
+
+    times, said = data.bars.open_time[rows].astype("<i8"), p[rows].astype("<f4")
+    return msgspec.msgpack.encode((times.tobytes(), said.tobytes()))
+
+
+def unseen(data: Dataset, artifact: Artifact) -> tuple[Ints, Floats] | None:
+    """Rows of the calibration slice and (n, 3) what it said of them, not calibrated; None without a direction."""
+    import msgspec
+
+    if UNSEEN not in artifact.parts:
+        return None
+    times, said = msgspec.msgpack.decode(artifact.parts[UNSEEN], type=tuple[bytes, bytes])
+    at = np.frombuffer(times, dtype="<i8")
+    rows = np.searchsorted(data.bars.open_time, at)
+    there = rows < len(data)
+    there[there] = data.bars.open_time[rows[there]] == at[there]
+    return rows[there], np.frombuffer(said, dtype="<f4").astype(np.float64).reshape(-1, 3)[there]
 
 
 def side_gain(sides: Floats, y: Ints, up: float) -> dict[str, float]:

@@ -113,13 +113,13 @@ class _Dilated(nn.Module):
     def __init__(self, hidden: int, dilation: int, dropout: float) -> None:
         super().__init__()
         self.reach = (self.TAPS - 1) * dilation
-        self.one = nn.Conv1d(hidden, hidden, self.TAPS, dilation=dilation)
-        self.two = nn.Conv1d(hidden, hidden, self.TAPS, dilation=dilation)
+        self.one = nn.Conv1d(hidden, hidden, self.TAPS, dilation=dilation, padding=self.reach)
+        self.two = nn.Conv1d(hidden, hidden, self.TAPS, dilation=dilation, padding=self.reach)
         self.drop = nn.Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.drop(torch.relu(self.one(nn.functional.pad(x, (self.reach, 0)))))
-        y = self.drop(torch.relu(self.two(nn.functional.pad(y, (self.reach, 0)))))
+        y = self.drop(torch.relu(self.one(x)[:, :, : -self.reach]))
+        y = self.drop(torch.relu(self.two(y)[:, :, : -self.reach]))
         return torch.relu(x + y)
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 
 from libs.core.types.subjects import interval_token
-from libs.research.training.exam import COUNCIL, Judged, Voice
+from libs.research.training.exam import COUNCIL, META, Judged, Voice
 from libs.research.training.exam_scores import (
     CLASSES,
     FEE_BP,
@@ -59,7 +59,7 @@ def write_report(folder: Path, page: Page) -> tuple[Path, Path]:
 
 def make_page(exam: Judged, council: Voice, beside: Mapping[str, Voice], facts: Facts) -> Page:
     """The report on these bars. `beside`: the forecasters of one line, by name."""
-    agents = {name: voice for name, voice in exam.voices.items() if voice.has_direction}
+    agents = {name: voice for name, voice in exam.voices.items() if voice.has_direction and name != META}
     lines = {name: voice for name, voice in beside.items() if voice.has_direction}
     everyone = {COUNCIL: council, **agents, **lines, CLIMATOLOGY: climatology(exam)}
     found = {name: figures(voice, exam) for name, voice in everyone.items()}

@@ -20,6 +20,7 @@ from libs.research.training.dataset import DataProblem, Dataset
 from libs.research.training.folds import Fold, final_split
 from libs.research.training.ledger import Ledger
 from libs.research.training.manifests import CODE
+from libs.research.training.meta import said_unseen, stack
 
 TRAINERS: Final = {
     "volatility": "libs.research.training.volatility:VolatilityTrainer",
@@ -29,6 +30,9 @@ TRAINERS: Final = {
     "pattern": "libs.research.training.pattern:PatternTrainer",
 }
 """Agents that learn from bars, in the order in which they are fitted; imported when they are asked for."""
+
+META: Final = "meta"
+"""Learns from the others, after them: its stack weighs what each said of bars that it was not fitted on."""
 
 PRESETS: Final = ("quick", "default", "full")
 SUFFIX: Final = ".model"
@@ -40,8 +44,15 @@ Sign = Callable[[Artifact], Artifact]
 
 
 def available() -> tuple[str, ...]:
-    """Agents whose trainer can be imported here."""
-    return tuple(agent for agent in TRAINERS if _found(agent))
+    """Agents whose trainer can be imported here, the meta-agent last."""
+    return (*(agent for agent in TRAINERS if _found(agent)), META)
+
+
+def refuse_unknown(agents: Sequence[str]) -> None:
+    """Raises DataProblem for an agent that cannot be trained here."""
+    for agent in agents:
+        if agent != META:
+            trainer_of(agent)
 
 
 def _found(agent: str) -> bool:
@@ -118,18 +129,20 @@ def train(
         raise DataProblem(f"{data.symbol}: {len(data):,} bars are too few to train, to calibrate and to hold some back")
     out.mkdir(parents=True, exist_ok=True)
     state = _State.taken_up(out, identity_of(data, plan))
-    outcomes = []
-    for agent in plan.agents:
-        if (manifest := state.done(agent)) is not None:
-            outcomes.append(Outcome(agent, out / f"{agent}{SUFFIX}", manifest, kept=True))
+    outcomes, fitted = [], []
+    for agent in sorted(plan.agents, key=lambda agent: agent == META):
+        if (made := state.done(agent)) is not None:
+            fitted.append(made)
+            outcomes.append(Outcome(agent, out / f"{agent}{SUFFIX}", made.manifest, kept=True))
             continue
         try:
-            artifact = _fitted(agent, data, fold, plan, state, sign, ledger, progress)
+            artifact = _fitted(agent, data, fold, plan, state, sign, ledger, progress, fitted)
         except DataProblem as err:
             outcomes.append(Outcome(agent, problem=str(err)))
             continue
         path = save(artifact, out)
         state.has(agent)
+        fitted.append(artifact)
         outcomes.append(Outcome(agent, path, artifact.manifest))
         if finished is not None:
             finished(artifact)
@@ -138,12 +151,24 @@ def train(
 
 
 def _fitted(
-    agent: str, data: Dataset, fold: Fold, plan: Plan, state: _State, sign: Sign, ledger: Ledger, progress: Progress
+    agent: str,
+    data: Dataset,
+    fold: Fold,
+    plan: Plan,
+    state: _State,
+    sign: Sign,
+    ledger: Ledger,
+    progress: Progress,
+    others: Sequence[Artifact],
 ) -> Artifact:
     checkpoints = state.checkpoints(agent)
     options = plan.options_of(agent, str(checkpoints))
     with ledger.trial(what="train", **trial_facts(agent, data, options)) as trial:
-        artifact = trainer_of(agent).fit(data, fold, options, progress)
+        if agent == META:
+            heard = {other.manifest.agent: said_unseen(data, other) for other in others}
+            artifact = stack(data, fold, heard, options)
+        else:
+            artifact = trainer_of(agent).fit(data, fold, options, progress)
         manifest = msgspec.structs.replace(
             artifact.manifest, trials=ledger.trials, folds=tuple(plan.folds.get(agent, ()))
         )
@@ -170,7 +195,13 @@ def trial_facts(agent: str, data: Dataset, options: TrainOptions) -> dict[str, A
 
 def identity_of(data: Dataset, plan: Plan) -> str:
     """The same for the same bars, features, settings, seed and code: what one run may take up from another."""
-    facts = [trial_facts(agent, data, plan.options_of(agent)) for agent in plan.agents]
+    parts = [identity_of_agent(agent, data, plan.options_of(agent)) for agent in plan.agents]
+    return hashlib.sha256(" ".join(parts).encode()).hexdigest()
+
+
+def identity_of_agent(agent: str, data: Dataset, options: TrainOptions) -> str:
+    """The same for one agent."""
+    facts = trial_facts(agent, data, options)
     return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()
 
 
@@ -222,12 +253,12 @@ class _State:
         state._write()
         return state
 
-    def done(self, agent: str) -> Manifest | None:
-        """The manifest of the model that this run wrote before it was killed."""
+    def done(self, agent: str) -> Artifact | None:
+        """The model that this run wrote before it was killed."""
         if agent not in self._done:
             return None
         try:
-            return unpack((self._out / f"{agent}{SUFFIX}").read_bytes()).manifest
+            return unpack((self._out / f"{agent}{SUFFIX}").read_bytes())
         except (OSError, ArtifactRefused):
             return None
 

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from libs.core.types import SECOND
-from libs.research.training.dataset import DataProblem, Dataset, Floats, Ints, uniqueness
+from libs.research.training.dataset import Dataset, Floats, Ints
 from libs.research.training.loop import device
+from libs.research.training.teaching import taught_weights
 
 Batch = tuple[Tensor, Tensor, Tensor]
 """Inputs (n, steps, features), labels (n, steps) and weights (n, steps), 0 where nothing is taught."""
@@ -40,22 +41,8 @@ class Sequences:
 
     @classmethod
     def of(cls, data: Dataset, flat: Floats, rows: Ints, window: int) -> Sequences:
-        """Teach these rows, each weighing as much as it is unique, falls and rises as much in all.
-
-        Raises:
-            DataProblem: they do not hold a fall and a rise.
-        """
-        y = data.y3[rows]
-        if not ((y == 0).any() and (y == 2).any()):
-            raise DataProblem(f"{data.symbol}: one class only in the training part; there is nothing to learn")
-        each = np.maximum(uniqueness(data.span_end)[rows], 0.0)
-        # Which side was more frequent is the past trend, not what comes next.
-        sides = each[y == 0].sum(), each[y == 2].sum()
-        for side, share in zip((0, 2), sides, strict=True):
-            each[y == side] *= sum(sides) / (2.0 * share)
-        weight = np.zeros(len(data), dtype=np.float32)
-        weight[rows] = each
-        # On a CPU these are views and copies of 4 bytes a value; a GPU holds the whole table once.
+        """Teach these rows. Raises DataProblem when they do not hold a fall and a rise."""
+        weight = taught_weights(data, rows)
         return cls(
             x=torch.from_numpy(flat.astype(np.float32)).to(device()),
             y=torch.from_numpy(np.maximum(data.y3, 0)).to(device()),

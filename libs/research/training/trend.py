@@ -22,13 +22,9 @@ from libs.research.training.manifests import Scaling, described, finished
 from libs.research.training.nets import LastStep, LstmNet, SequenceNet, TcnNet, TrainedSession, TransformerNet, to_onnx
 from libs.research.training.select import strongest, usable_features
 from libs.research.training.sequences import Sequences
+from libs.research.training.teaching import MIN_ROWS, parted, sampling_of
 
 TYPES: Final = (*KINDS, CARRIED)
-MIN_ROWS: Final = 1000
-VALIDATION: Final = 0.15
-"""Share of the training rows, at their end, that decides when to stop; the calibration slice stays unseen."""
-
-EMBARGO: Final = 60
 
 DEFAULTS: Final[dict[str, Any]] = {
     "type": "lstm",
@@ -127,12 +123,6 @@ def settings_of(options: TrainOptions) -> dict[str, Any]:
     return params
 
 
-def sampling_of(fold: Fold, train: Ints) -> str:
-    """In words."""
-    rows = "all" if len(train) == len(fold.train) else f"newest {len(train)} rows"
-    return f"{rows}; the last {VALIDATION:.0%} of them decide when to stop"
-
-
 def with_barriers(data: Dataset, fold: Fold, horizon: int, width: float) -> tuple[Dataset, Fold]:
     """The same with labels of the triple barrier, and rows left out whose label now reaches into the next part."""
     labels, ends = triple_barrier_labels(data.bars, data.sigma, horizon, width, width)
@@ -146,12 +136,6 @@ def with_barriers(data: Dataset, fold: Fold, horizon: int, width: float) -> tupl
 
     changed = replace(data, y3=labels, y2=y2, usable=usable, span_end=ends)
     return changed, Fold(kept(fold.train, fold.calibrate), kept(fold.calibrate, fold.test), fold.test)
-
-
-def parted(data: Dataset, train: Ints) -> tuple[Ints, Ints]:
-    """Rows to fit on and rows, after them and an embargo, to decide on when to stop."""
-    cut = int(train[int(len(train) * (1.0 - VALIDATION))])
-    return train[(train < cut - EMBARGO) & (data.span_end[train] < cut)], train[train >= cut]
 
 
 def _fitted(
@@ -172,16 +156,8 @@ def _fitted(
         lambda rng: learnt.batches(int(params["batch"]), rng),
         lambda batch: learnt.loss(net, batch),
         lambda: checked.batches(256),
-        loop.Settings(
-            epochs=int(params["epochs"]),
-            patience=int(params["patience"]),
-            learning_rate=float(params["learning_rate"]),
-            weight_decay=float(params["weight_decay"]),
-            clip=float(params["clip"]),
-            seed=options.seed,
-            threads=options.threads,
-            folder=options.resume,
-        ),
+        lambda batch: checked.loss(net, batch),
+        loop.settings_of(params, options),
         {"data": data.hash_of(slice(0, int(train[-1]) + 2)), "rows": len(train), **params},
         tell,
     )

@@ -18,7 +18,7 @@ from libs.research.training.manifests import described
 from libs.research.training.scores import qlike
 from libs.research.training.volatility_fit import DEFAULTS, Past, fit_regression, past_of
 
-MOST_ROWS = {"quick": 15_000, "default": 60_000, "full": 200_000}
+MOST_ROWS = {"quick": 15_000, "default": 30_000, "full": 200_000}
 NETS = {"quick": 1, "default": 3, "full": 8}
 FORGOTTEN = 1e-11
 """Share of its start that is left in a GARCH variance once it counts as forgotten."""

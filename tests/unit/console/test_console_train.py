@@ -38,7 +38,19 @@ def table(path: Path, first: int = 0, end: int = 6_000) -> Path:
 def wish(folder: Path, data: Path, *more: object) -> tuple[object, ...]:
     (folder / "params.yaml").write_text(PARAMS)
     given = ("--symbol", "BTCUSDT", "--interval", "1h", "--data", data, "--out", folder / "models")
-    return ("train", *given, "--agents", "boosting", "--preset", "quick", "--params", folder / "params.yaml", *more)
+    return (
+        "train",
+        *given,
+        "--agents",
+        "boosting",
+        "--preset",
+        "quick",
+        "--threads",
+        1,
+        "--params",
+        folder / "params.yaml",
+        *more,
+    )
 
 
 def one_line(done: Result, said: str, code: int = 1) -> None:
