@@ -12,6 +12,7 @@ import numpy as np
 from libs.common.models.cache import loaded
 from libs.core.agents import warm_kernels as warm_agents
 from libs.core.agents.artifact import Artifact, pack
+from libs.core.agents.meta_model import AGENT as META
 from libs.core.agents.model import Model
 from libs.core.features import warm_kernels
 from libs.core.features.engine import Bars, FeatureEngine
@@ -21,11 +22,12 @@ from libs.core.types import SECOND, Bar, FeedHealth, Forecast, ModelSwap, NoteKi
 from libs.research.training.base import TrainOptions
 from libs.research.training.dataset import make_dataset
 from libs.research.training.folds import final_split
+from libs.research.training.meta import said_unseen, stack
 from libs.research.training.run import available, trainer_of
 from tests.bench.harness import REPEATS, Line, absolute
 
 TRAINED: Final = 4_000
-LIVE: Final = 2_000
+LIVE: Final = 1_000
 START: Final = 1_790_000_040
 STEP: Final = 60
 P50_MS: Final = 2.0
@@ -57,12 +59,14 @@ def bars(count: int) -> list[Bar]:
     return made
 
 
-def council(made: list[Bar]) -> dict[str, Artifact]:
-    """Every agent that can be trained here, by the quick preset."""
-    data = make_dataset("binance", "ECHO", STEP, Bars.of(made), FULL)
+def council(history: list[Bar]) -> dict[str, Artifact]:
+    """Every agent that can be trained here, by the quick preset, and the stack of those with a direction."""
+    data = make_dataset("binance", "ECHO", STEP, Bars.of(history), FULL)
     fold = final_split(data)
     options = TrainOptions(preset="quick", threads=1)
-    return {agent: trainer_of(agent).fit(data, fold, options) for agent in available()}
+    made = {agent: trainer_of(agent).fit(data, fold, options) for agent in available() if agent != META}
+    heard = {agent: said_unseen(data, artifact) for agent, artifact in made.items()}
+    return {**made, META: stack(data, fold, heard, options)}
 
 
 def seated(artifacts: dict[str, Artifact], made: list[Bar]) -> PredictStage:
