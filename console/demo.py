@@ -37,6 +37,8 @@ PLAIN_EVERY_S = 5.0
 DRAIN_AFTER_END_S = 2.0
 QUICK_BARS = 5000
 """History that the demo's first council learns from."""
+QUICK_PARAMS: dict[str, dict[str, Any]] = {"pattern": {"epochs": 2}}
+"""Charts take longest to learn from; the demo has a minute for all."""
 
 
 Orders = Literal["venue", "paper"]
@@ -86,7 +88,8 @@ def demo_config(base: Path, var: Path, dataset: Dataset | None, orders: Orders =
     raw.setdefault("platform", {})["var"] = str(var)
     for venue in raw["data"]["venues"]:
         venue.update(endpoint="simulator", urls={})
-    raw.setdefault("training", {}).update(preset="quick", bars=QUICK_BARS, at_start=True, schedule="")
+    training = raw.setdefault("training", {})
+    training.update(preset="quick", bars=QUICK_BARS, at_start=True, schedule="", params=QUICK_PARAMS)
     raw.setdefault("model", {})["store"] = "bus"
     trading = raw.setdefault("trading", {})
     trading["mode"] = "live" if orders == "venue" else "paper"

@@ -63,7 +63,7 @@ def _fit_task(job: Job, number: int, task: Task, say: Callable[[Said], None], si
         data = read(job, task)
         outcomes = train(
             data,
-            Plan(task.agents, options),
+            Plan(task.agents, options, params=job.params),
             Path(task.out),
             sign=sign,
             ledger=ledger,

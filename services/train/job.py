@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 JOB = "job.json"
@@ -19,7 +21,8 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
-    """A run. `var`: where keys and the ledger lie; the feature set as in `libs.core.features.feature_set`."""
+    """A run. `var`: where keys and the ledger lie; the feature set as in `libs.core.features.feature_set`;
+    `params`: agent to settings of its model."""
 
     var: str
     feature_set: str
@@ -28,6 +31,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     preset: str
     seed: int
     threads: int
+    params: dict[str, dict[str, Any]] = {}
     tasks: tuple[Task, ...]
 
 

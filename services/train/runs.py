@@ -152,6 +152,7 @@ class Runs:
             preset=training.preset,
             seed=training.seed,
             threads=training.threads,
+            params={agent: dict(given) for agent, given in training.params.items()},
             tasks=tuple(tasks),
         )
         async for said in run_job(job, folder):

@@ -325,7 +325,7 @@ class ModelSettings(_Section):
         return self
 
 
-Trained = Literal["trend", "volatility", "pattern", "regime", "boosting"]
+Trained = Literal["trend", "volatility", "pattern", "regime", "boosting", "meta"]
 
 
 class TrainingSettings(_Section):
@@ -335,8 +335,11 @@ class TrainingSettings(_Section):
     learning_rate: float = Field(0.05, gt=0, le=1, description="step of the online direction model")
     l2: float = Field(1e-3, ge=0, description="ridge of the online direction model")
     agents: tuple[Trained, ...] = Field(
-        ("volatility", "regime", "boosting", "trend", "pattern"),
+        ("volatility", "regime", "boosting", "trend", "pattern", "meta"),
         description="what is trained, in this order; [] = none",
+    )
+    params: dict[Trained, dict[str, Any]] = Field(
+        default_factory=dict, description="agent to settings of its model that differ from the preset's"
     )
     preset: Literal["quick", "default", "full"] = Field("default", description="seconds, minutes or hours a series")
     at_start: bool = Field(True, description="train what has no champion yet when the service starts")
