@@ -30,6 +30,7 @@ from libs.core.types import (
     Signal,
     Ticks,
     Training,
+    TrainingState,
     Verdict,
 )
 from libs.research.session import Message
@@ -196,7 +197,7 @@ def print_summary(summary: Summary, console: Console) -> None:
     table.add_row("trained models that voted", _voters(summary))
     for training in summary.trainings.values():
         table.add_row("training", training_line(training))
-        if training.failed:
+        if training.state is TrainingState.FAILED and training.line:
             table.add_row("  not made", escape(training.line))
     table.add_row("signals", _counts(summary.signals, "none"))
     table.add_row("verdicts", _counts(summary.verdicts, "none"))
