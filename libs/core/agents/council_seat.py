@@ -118,6 +118,7 @@ class Seat:
         self.reference = Reference(manifest.climatology, manifest.climatology_2c)
         self.opinion = SILENT
         self.lacks = 0
+        self._off: float | None = None
         metrics = manifest.metrics
         if "calibration_side_gain" in metrics:
             known = [
@@ -158,6 +159,7 @@ class Seat:
 
     def settle(self, outcome: Outcome) -> float:
         """Judge what it said of the bar that closed; the loss, NaN when there is none."""
+        self._off = None
         return self.track.settle(outcome, self.reference, self._config)
 
     def watch(self, loss: float, tapes: Tapes) -> Step | None:
@@ -197,7 +199,7 @@ class Seat:
         if len(saved.state) != 8 * self.model.state_size:
             raise ValueError(f"a state that is not one of model {self.model_id}")
         self.state = np.frombuffer(saved.state, dtype="<f8").astype(np.float64)
-        self.track, self.ladder, self.duel = saved.track, saved.ladder, saved.duel
+        self.track, self.ladder, self.duel, self._off = saved.track, saved.ladder, saved.duel, None
         if self._stability is not None:
             self._stability.restore(saved.stability)
 
@@ -210,8 +212,11 @@ class Seat:
         return replace(seen, rows=row.reshape(1, 1, -1))
 
     def _miscalibrated(self) -> float:
-        judged = self.track.scored >= self._config.min_scored
-        return self.track.miscalibration() if judged else 0.0
+        # Asked several times a bar, and the record changes once.
+        if self._off is None:
+            judged = self.track.scored >= self._config.min_scored
+            self._off = self.track.miscalibration() if judged else 0.0
+        return self._off
 
     def _read(self, said: Said) -> Opinion:
         p = None

@@ -149,8 +149,10 @@ class Track(msgspec.Struct, array_like=True):
         total = sum(self.bin_weight)
         if total <= 0.0:
             return None
-        gaps = zip(self.bin_right, self.bin_confidence, strict=True)
-        return sum(abs(right - confidence) for right, confidence in gaps) / total
+        gap = 0.0
+        for right, confidence in zip(self.bin_right, self.bin_confidence, strict=True):
+            gap += abs(right - confidence)
+        return gap / total
 
     @property
     def ece_by_chance(self) -> float:
