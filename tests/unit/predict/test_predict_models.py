@@ -12,7 +12,7 @@ import pytest
 
 from libs.core.agents.artifact import Calibrator
 from libs.core.stages.predict import PredictStage, SeriesConfig, build
-from libs.core.types import Abstention, BarFlag, Event, NoteKind, Role, encode
+from libs.core.types import Abstention, BarFlag, Event, Headline, NoteKind, Role, Scored, encode
 
 WARM = 300
 BARS = w.echo_bars(WARM + 400)
@@ -258,3 +258,21 @@ def test_two_series_keep_their_models_apart() -> None:
         ]
     assert mine.model_id
     assert theirs.abstention is Abstention.NO_MODEL
+
+
+def test_headlines_and_their_scores_reach_the_agent_that_listens_and_its_votes_are_kept_book_of() -> None:
+    config = msgspec.structs.replace(w.CONFIG, agents=("volatility", "sentiment"))
+    stage = w.council(w.Shelf(), BARS[:WARM], config)
+    assert w.forecasts(stage.apply(LIVE[0], 0))["sentiment"].abstention is Abstention.MISSING_INPUT
+    at = LIVE[0].ts_event
+    news = Headline(id="n", ts_event=at, source="desk", source_id="1", title="Echo rises", symbols=("ECHO",))
+    scored = Scored(id="s", ts_event=at, headline="n", source="desk", symbols=("ECHO",), score=0.9, model_id="lexicon")
+    assert not stage.apply(news, 0)
+    assert not stage.apply(scored, 0)
+    said = w.forecasts(stage.apply(LIVE[1], 0))
+    assert said["sentiment"].p_up is not None
+    assert said["sentiment"].p_up > 1 / 3
+    assert [vote.agent for vote in said["meta"].votes] == ["sentiment"]
+    copy = PredictStage(config)
+    copy.restore(stage.snapshot())
+    assert w.run(copy, LIVE[2:30]) == w.run(stage, LIVE[2:30])
