@@ -11,6 +11,7 @@ from console.context import fail, run, run_now, settings_or_fail
 from console.data_app import data as data_commands
 from console.features_app import features as feature_commands
 from console.features_app import leakcheck
+from console.models_app import models as model_commands
 from console.train_app import exam
 from console.train_app import train as train_commands
 
@@ -289,6 +290,7 @@ app.add_typer(data_commands, name="data")
 app.add_typer(feature_commands, name="features")
 app.command()(leakcheck)
 app.add_typer(train_commands, name="train")
+app.add_typer(model_commands, name="models")
 app.command()(exam)
 
 secrets = typer.Typer(no_args_is_help=True, help="Credentials at rest: an encrypted store, opened by a key of yours.")

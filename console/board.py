@@ -17,10 +17,12 @@ from libs.core.types import (
     Fill,
     Forecast,
     Instrument,
+    ModelNote,
     Order,
     Position,
     Signal,
     Ticks,
+    Training,
     VenueClock,
     Verdict,
 )
@@ -28,6 +30,7 @@ from libs.core.types import (
 FILTERS = (
     "md.>",
     "forecast.>",
+    "model.>",
     "signal.>",
     "risk.verdict.>",
     "order.>",
@@ -37,6 +40,7 @@ FILTERS = (
 )
 SPARK_BARS = 40
 RECENT = 12
+NOTES = 4
 
 
 @dataclass
@@ -67,6 +71,8 @@ class Board:
         self.counts: Counter[str] = Counter()
         self.verdicts: Counter[str] = Counter()
         self.first_fill_at: float | None = None
+        self.training: Training | None = None
+        self.notes: deque[ModelNote] = deque(maxlen=NOTES)
 
     async def take(self, received: Received) -> None:
         """Note one message."""
@@ -89,6 +95,10 @@ class Board:
                 self.clocks[event.venue] = event
             case Forecast():
                 self._forecast(event)
+            case Training():
+                self.training = event
+            case ModelNote():
+                self.notes.append(event)
             case Signal():
                 pass
             case Verdict():
@@ -118,7 +128,9 @@ class Board:
             row.closes.append(bar.close)
 
     def _forecast(self, forecast: Forecast) -> None:
-        """The row shows the shortest bars that agents vote on."""
+        """The row shows the shortest bars that agents vote on; challengers have no vote."""
+        if forecast.shadow:
+            return
         row = self._row(forecast.venue, forecast.symbol)
         if not row.votes or forecast.interval_s < row.interval_s:
             if forecast.interval_s != row.interval_s:

@@ -14,10 +14,12 @@ from rich.text import Text
 
 from console.board import Board, SymbolRow
 from console.money import money
-from libs.core.types import FeedState, Forecast, Order, OrderState, interval_token
+from libs.core.types import FeedState, Forecast, ModelNote, Order, OrderState, Training, TrainingState, interval_token
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _AGENTS = ("direction", "volatility", "regime", "meta")
+_COUNCIL = ("trend", "pattern", "boosting", "direction", "digits", "sentiment", "volatility", "regime", "meta")
+_TRAINED = ("trend", "pattern", "boosting", "digits", "sentiment")
 
 
 def sparkline(values: Sequence[float], width: int = 24) -> str:
@@ -52,8 +54,9 @@ def vote_text(forecast: Forecast | None) -> Text:
         share = max(forecast.p_up, forecast.p_down)
         return Text(f"{'▲' if up else '▼'} {share:.2f}", style="green" if up else "red")
     if forecast.state is not None and forecast.p_state:
-        names = ("calm", "wild")
-        return Text(f"{names[min(forecast.state, 1)]} {max(forecast.p_state):.2f}")
+        names = ("calm", "wild") if len(forecast.p_state) == 2 else ()
+        name = names[forecast.state] if names else f"regime {forecast.state + 1}/{len(forecast.p_state)}"
+        return Text(f"{name} {max(forecast.p_state):.2f}")
     if forecast.sigma is not None:
         return Text(f"σ {forecast.sigma * 1e4:.1f}bp")
     return Text("·", style="dim")
@@ -64,6 +67,7 @@ def dashboard(board: Board, services: Mapping[str, str], title: str) -> Renderab
     return Group(
         Panel(_header(board, services), title=title, box=box.ROUNDED, padding=(0, 1)),
         _market_table(board),
+        *_council_table(board),
         _positions_table(board),
         _orders_table(board),
     )
@@ -91,7 +95,21 @@ def _header(board: Board, services: Mapping[str, str]) -> RenderableType:
         f"fills {board.counts['Fill']:,}",
         style="dim",
     )
-    return Group(line, equity, counts)
+    council = [Text(training_line(board.training), style="cyan")] if board.training else []
+    return Group(line, equity, counts, *council)
+
+
+def training_line(training: Training) -> str:
+    """How far the trainer is, and how long it still needs."""
+    of = f"{training.done} of {training.total} models"
+    if training.state is TrainingState.DONE:
+        return f"council trained: {of}"
+    if training.state is TrainingState.FAILED:
+        return f"council trained as far as it went: {of}, {training.failed} could not be made"
+    left = f"about {training.left_s:.0f} s left" if training.left_s else "time left not known yet"
+    loss = f" ({training.line})" if training.line else ""
+    what = f"{training.agent} {training.symbol} {interval_token(training.interval_s)}"
+    return f"training the council: {of}, {left}, now {what}{loss}"
 
 
 def _market_table(board: Board) -> Table:
@@ -109,6 +127,43 @@ def _market_table(board: Board) -> Table:
             *(vote_text(row.votes.get(agent)) for agent in _AGENTS),
         )
     return table
+
+
+def _council_table(board: Board) -> list[RenderableType]:
+    """Each agent's vote on the newest bar, where more of them sit than the market's table has room for."""
+    seen = {agent for row in board.symbols.values() for agent in row.votes}
+    agents = [agent for agent in _COUNCIL if agent in seen]
+    if not seen & set(_TRAINED):
+        return []
+    table = Table(title="council", title_justify="left", box=box.SIMPLE_HEAD, expand=True, padding=(0, 1))
+    for name in ("symbol", *agents):
+        table.add_column(name, no_wrap=True)
+    for row in sorted(board.symbols.values(), key=lambda r: (r.venue, r.symbol)):
+        if row.votes:
+            table.add_row(symbol_label(row), *(_council_cell(row.votes.get(agent)) for agent in agents))
+    lines = [Text(note_line(note), style="dim") for note in board.notes]
+    return [table, *lines]
+
+
+def _council_cell(forecast: Forecast | None) -> Text:
+    """A vote, and under it which trained model gave it."""
+    text = vote_text(forecast)
+    trained = model_name(forecast)
+    return text + Text(f" {trained}", style="dim") if trained else text
+
+
+def model_name(forecast: Forecast | None) -> str:
+    """The kind of the trained model behind a vote and the start of its id; "" where none is."""
+    agent_kind, _, digest = forecast.model_id.partition(":") if forecast else ("", "", "")
+    kind = agent_kind.partition(".")[2]
+    return f"{kind}:{digest[:4]}" if kind and not kind.isdigit() else ""
+
+
+def note_line(note: ModelNote) -> str:
+    """What happened to a model, in a line."""
+    measured = f", {note.statistic:.3g} against {note.threshold:.3g}" if note.threshold else ""
+    about = f"{note.agent} {note.symbol} {interval_token(note.interval_s)}"
+    return f"{about}: {note.model_id.rpartition(':')[2][:8]} {note.kind.value}{measured}  {note.detail}".rstrip()
 
 
 def _feed_text(row: SymbolRow) -> Text:
@@ -180,6 +235,7 @@ def plain_line(board: Board, services: Mapping[str, str]) -> str:
         f"bars {board.counts['Bar']}  forecasts {board.counts['Forecast']}  signals {board.counts['Signal']}  "
         f"fills {board.counts['Fill']}  positions {len(board.positions)}  {equity}  "
         + (f"not ready: {', '.join(down)}" if down else "all services ready")
+        + (f"  {training_line(board.training)}" if board.training else "")
     )
 
 

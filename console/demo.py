@@ -22,18 +22,23 @@ from console.context import DEMO, ROOT, base_var, default_config
 from console.dashboard import dashboard, make_console, plain_line
 from console.datasets import Dataset, inspect
 from console.money import SIMULATED, endpoints_of, mode_title
-from console.recorder import SESSIONS, record_session
+from console.recorder import SESSIONS, keep_models, record_session
 from console.summary import Summary, print_summary, summarise
 from libs.common.bus import NatsBus
 from libs.common.embedded.process import StackError
-from libs.common.embedded.stack import SERVICES, Stack, StackOptions
+from libs.common.embedded.stack import AT_ONCE, SERVICES, Stack, StackOptions
 from libs.common.logs import configure_logs
+from libs.common.models.cache import models_folder
 from libs.common.settings import Settings, load_settings
 from libs.research.session import read_session
 
 REFRESH_S = 0.5
 PLAIN_EVERY_S = 5.0
 DRAIN_AFTER_END_S = 2.0
+QUICK_BARS = 5000
+"""History that the demo's first council learns from."""
+QUICK_PARAMS: dict[str, dict[str, Any]] = {"pattern": {"epochs": 2}}
+"""Charts take longest to learn from; the demo has a minute for all."""
 
 
 Orders = Literal["venue", "paper"]
@@ -83,6 +88,9 @@ def demo_config(base: Path, var: Path, dataset: Dataset | None, orders: Orders =
     raw.setdefault("platform", {})["var"] = str(var)
     for venue in raw["data"]["venues"]:
         venue.update(endpoint="simulator", urls={})
+    training = raw.setdefault("training", {})
+    training.update(preset="quick", bars=QUICK_BARS, at_start=True, schedule="", params=QUICK_PARAMS)
+    raw.setdefault("model", {})["store"] = "bus"
     trading = raw.setdefault("trading", {})
     trading["mode"] = "live" if orders == "venue" else "paper"
     if dataset is not None:
@@ -233,9 +241,11 @@ async def run_stack(
         console.print("[dim]draining[/dim]")
         codes = await stack.stop_services()
         problems = _service_problems(stack, codes)
-        facts = {"title": title, "ready_after_s": round(max(stack.ready_at.values()) - started_ns / 1e9, 1)}
+        ready_at = max(stack.ready_at[name] for name in AT_ONCE)
+        facts = {"title": title, "ready_after_s": round(ready_at - started_ns / 1e9, 1)}
         folder = var.parent / SESSIONS if var.name == DEMO else var / SESSIONS
         session = await record_session(bus, folder, started_ns, facts)
+        keep_models(models_folder(var), folder)
     _, messages = read_session(session)
     summary = summarise(messages, endpoints_of(stack.settings))
     if not record:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from libs.core.types.subjects import STREAMS
 from libs.research.session import Message, Meta, write_session
 
 SESSIONS = "sessions"
+MODELS = "models"
 
 
 async def collect(bus: Bus, since_ns: Nanos) -> AsyncIterator[Message]:
@@ -30,6 +32,15 @@ async def record_session(bus: Bus, folder: Path, since_ns: Nanos, facts: dict[st
     meta = Meta(started_ns=since_ns, ended_ns=time.time_ns(), facts=facts)
     write_session(path, meta, messages)
     return path
+
+
+def keep_models(taken_up: Path, sessions: Path) -> None:
+    """Keep the models that a stack took up beside its sessions: a replay needs them when the stack is gone."""
+    for path in sorted(taken_up.glob("[0-9a-f]*")):
+        kept = sessions / MODELS / path.name
+        if not kept.exists():
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, kept)
 
 
 def latest_session(folder: Path) -> Path | None:

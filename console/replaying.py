@@ -6,6 +6,7 @@ import asyncio
 import json
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 from rich import box
@@ -17,6 +18,8 @@ from console.dashboard import make_console
 from console.recorder import SESSIONS, collect, latest_session
 from console.stages import make_stage
 from libs.common import runtime
+from libs.common.models import ModelCache
+from libs.common.models.cache import models_folder
 from libs.research.replay import Recording, ReplayReport, replay
 from libs.research.session import Message, SessionError, read_session
 
@@ -26,11 +29,11 @@ SETTLE_S = 1.0
 
 async def run_replay(session: str, as_json: bool) -> int:
     """Replay and report; the exit code."""
-    source, messages, until_ns = await _load(session)
+    source, messages, until_ns, models = await _load(session)
     console = make_console()
     columns = (TextColumn("replaying"), BarColumn(), TextColumn("{task.completed:,} inputs"), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True, disable=as_json or not console.is_terminal) as progress:
-        report = await asyncio.to_thread(_replay, Recording(messages, until_ns), progress)
+        report = await asyncio.to_thread(_replay, Recording(messages, until_ns), models, progress)
     if as_json:
         sys.stdout.write(json.dumps(_facts(source, report)) + "\n")
     else:
@@ -51,12 +54,12 @@ async def run_replay(session: str, as_json: bool) -> int:
     return 0 if report.ok else 1
 
 
-def _replay(recording: Recording, progress: Progress) -> ReplayReport:
+def _replay(recording: Recording, models: ModelCache, progress: Progress) -> ReplayReport:
     total = sum(
         len(batch.entries) for runs in recording.journals.values() for run in runs.values() for batch in run.values()
     )
     task = progress.add_task("", total=total)
-    return replay(recording, make_stage, lambda count: progress.advance(task, count))
+    return replay(recording, partial(make_stage, artifacts=models), lambda count: progress.advance(task, count))
 
 
 def _facts(source: str, report: ReplayReport) -> dict[str, object]:
@@ -70,14 +73,15 @@ def _facts(source: str, report: ReplayReport) -> dict[str, object]:
     }
 
 
-async def _load(session: str) -> tuple[str, list[Message], int | None]:
-    """Name and messages of a session; of a stack that still runs, also the moment up to which it is replayed."""
+async def _load(session: str) -> tuple[str, list[Message], int | None, ModelCache]:
+    """Name and messages of a session, until when one that still runs is replayed, and where its models are."""
     if session == "running":
         async with running_bus("replay") as (bus, _):
             since = int(runtime.read_stack(running_var()).get("started_ns", 0))
             until = time.time_ns()
             await asyncio.sleep(SETTLE_S)
-            return "the running stack", [message async for message in collect(bus, since)], until
+            messages = [message async for message in collect(bus, since)]
+            return "the running stack", messages, until, ModelCache(models_folder(running_var()))
     path: Path | None = Path(session)
     if session == "last":
         var = base_var()
@@ -86,6 +90,8 @@ async def _load(session: str) -> tuple[str, list[Message], int | None]:
     if path is None:
         raise CommandError("no recorded session; run `make demo` first")
     try:
-        return path.name, list(read_session(path)[1]), None
+        # Verified when they were taken up; a session lies beside the models of its stack.
+        kept = [models_folder(folder) for folder in (path.parent, path.parent.parent, base_var(), base_var() / DEMO)]
+        return path.name, list(read_session(path)[1]), None, ModelCache(kept[0], also=kept[1:])
     except SessionError as err:
         raise CommandError(str(err)) from None

@@ -10,8 +10,10 @@ from typing import Any
 
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
+from console.dashboard import training_line
 from console.money import Endpoints, marked
 from console.views import is_execution
 from libs.core.types import (
@@ -27,6 +29,8 @@ from libs.core.types import (
     Permit,
     Signal,
     Ticks,
+    Training,
+    TrainingState,
     Verdict,
 )
 from libs.research.session import Message
@@ -55,6 +59,9 @@ class Summary:
     signal_ids: set[str] = field(default_factory=set)
     verdict_ids: set[str] = field(default_factory=set)
     planted: set[tuple[str, str]] = field(default_factory=set)
+    heard: Counter[str] = field(default_factory=Counter)
+    voted: Counter[str] = field(default_factory=Counter)
+    trainings: dict[str, Training] = field(default_factory=dict)
 
     @property
     def unanswered(self) -> set[str]:
@@ -89,10 +96,10 @@ def summarise(messages: Iterable[Message], endpoints: Endpoints) -> Summary:
             case Features():
                 key = (event.venue, event.symbol, event.interval_s, event.bar_time)
                 times["feat"][key] = (event.ts_init, event.ts_recv)
-            case Forecast() if event.abstention is None:
-                summary.spoken[event.agent] += 1
             case Forecast():
-                summary.abstained[event.agent, str(event.abstention)] += 1
+                _forecast(summary, event)
+            case Training():
+                summary.trainings[event.run] = event
             case Signal():
                 summary.signal_ids.add(event.id)
                 summary.signals[f"{event.strategy} {event.symbol}"] += 1
@@ -119,6 +126,19 @@ def summarise(messages: Iterable[Message], endpoints: Endpoints) -> Summary:
                 summary.planted.add((event.venue, event.symbol))
     _latencies(summary, times, signals, permits, planned)
     return summary
+
+
+def _forecast(summary: Summary, forecast: Forecast) -> None:
+    if forecast.shadow:
+        return
+    if forecast.abstention is None:
+        summary.spoken[forecast.agent] += 1
+    else:
+        summary.abstained[forecast.agent, str(forecast.abstention)] += 1
+    kind, _, identity = forecast.model_id.partition(":")
+    if identity and not kind.rpartition(".")[2].isdigit():  # agents that learn online have a version there, not a kind
+        summary.heard[kind] += 1
+        summary.voted[kind] += forecast.abstention is None
 
 
 def _latencies(
@@ -174,6 +194,11 @@ def print_summary(summary: Summary, console: Console) -> None:
         silent = {reason: n for (name, reason), n in summary.abstained.items() if name == agent}
         table.add_row(f"forecasts, {agent}", f"{summary.spoken[agent]:,}")
         table.add_row("  abstained", _counts(Counter(silent), "never"))
+    table.add_row("trained models that voted", _voters(summary))
+    for training in summary.trainings.values():
+        table.add_row("training", training_line(training))
+        if training.state is TrainingState.FAILED and training.line:
+            table.add_row("  not made", escape(training.line))
     table.add_row("signals", _counts(summary.signals, "none"))
     table.add_row("verdicts", _counts(summary.verdicts, "none"))
     states = Counter(order.state.value for order in summary.orders.values())
@@ -191,6 +216,11 @@ def print_summary(summary: Summary, console: Console) -> None:
         )
     console.print(table)
     _print_latency(summary, console)
+
+
+def _voters(summary: Summary) -> str:
+    rows = [f"{kind} on {summary.voted[kind]:,} of {bars:,} bars" for kind, bars in sorted(summary.heard.items())]
+    return ", ".join(rows) or "none served"
 
 
 def _written_off(remains: Iterable[Fill]) -> str:

@@ -18,8 +18,9 @@ secret() {
   kubectl create secret generic "conclave-$1" --namespace conclave --from-file="$2" --dry-run=client --output=yaml
 }
 
-for name in ingest features predict risk execute operator nats db simulator risk-keys database; do
+for name in ingest features predict risk execute train operator nats db simulator risk-keys train-keys database; do
   secret "$name" "$folder/$name"
 done
 secret execute-keys "$folder/execute-keys/public"
+secret predict-keys "$folder/predict-keys/public"
 [ -z "$(ls "$folder/venues")" ] || secret venues "$folder/venues"

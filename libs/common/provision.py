@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from libs.common import signing
 from libs.common.keys import PRIVATE_NAME, PUBLIC_FOLDER, KeyProblem, make_keys
 from libs.common.runtime import SERVICES, TOKEN_NAME
 
@@ -39,8 +40,9 @@ def provision(folder: Path, given: Path | None = None, *, own: bool = True) -> l
     `<folder>/db/` with the passwords of the owner and of the reader;
     `<folder>/<service>/` with NATS_PASSWORD, CONCLAVE_ADMIN_TOKEN and, for features, DATABASE_PASSWORD;
     `<folder>/simulator/`; `<folder>/grafana/`; `<folder>/operator/`; `<folder>/risk-keys/` with the signing key;
-    `<folder>/execute-keys/` with the public half alone. Files in `given` that are named like a variable (DERIV_TOKEN,
-    BINANCE_API_KEY) go to the services that talk to venues, and go away there when they are gone from `given`.
+    `<folder>/execute-keys/` with the public half alone; `<folder>/train-keys/`, `<folder>/predict-keys/`: the same for
+    models. Files in `given` that are named like a variable (DERIV_TOKEN, BINANCE_API_KEY) go to the services that talk
+    to venues, and go away there when they are gone from `given`.
     `own`: hand the files to the users of the images; False = whoever runs this keeps them.
 
     Raises:
@@ -86,13 +88,15 @@ def _hand_over(given: Path | None, folder: Path, owner: int | None) -> list[str]
 
 
 def _keys(folder: Path, owner: int | None) -> list[str]:
-    private, public = folder / "risk-keys", folder / "execute-keys" / PUBLIC_FOLDER
-    had = (private / PRIVATE_NAME).exists()
-    key_id = make_keys(private)
-    _give(private / PRIVATE_NAME, owner)
-    public.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(private / PUBLIC_FOLDER / f"{key_id}.pub", public / f"{key_id}.pub")
-    return [] if had else [f"risk-keys/{PRIVATE_NAME}"]
+    made = []
+    for signer, reader, name in (("risk", "execute", PRIVATE_NAME), ("train", "predict", signing.PRIVATE_NAME)):
+        private, public = folder / f"{signer}-keys", folder / f"{reader}-keys" / PUBLIC_FOLDER
+        made += [] if (private / name).exists() else [f"{signer}-keys/{name}"]
+        key_id = make_keys(private, name)
+        _give(private / name, owner)
+        public.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(private / PUBLIC_FOLDER / f"{key_id}.pub", public / f"{key_id}.pub")
+    return made
 
 
 def _secret(path: Path, owner: int | None, mode: int = 0o400) -> list[str]:

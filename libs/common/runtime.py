@@ -10,8 +10,11 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 from libs.common.secrets import read_secret, write_private
 
-SERVICES = ("ingest", "features", "predict", "risk", "execute")
-"""The services of the house, in the order in which a price passes them."""
+SERVICES = ("ingest", "features", "predict", "risk", "execute", "train")
+"""The services of the house, in the order in which a price passes them; the last one trains beside its way."""
+
+LATER = ("train",)
+"""Started once the others are ready, and nobody waits for it: trading does not need it."""
 
 STACK_FILE = "stack.json"
 TOKEN_NAME = "CONCLAVE_ADMIN_TOKEN"  # the name of a variable, not a secret

@@ -86,7 +86,7 @@ class Recording:
                     continue
                 applied = message.event()
                 self.journals[applied.stage][applied.run][applied.first] = applied
-            elif head in _OUTPUT_HEADS:
+            elif head in _OUTPUT_HEADS and message.subject != TRAINING:
                 output = message.subject, _peek_id(message.payload)
                 self.outputs.setdefault(output, message.payload)
                 if is_later:
@@ -121,8 +121,12 @@ class ReplayError(Exception):
 
 
 _OUTPUT_HEADS = frozenset(
-    {"feat", "forecast", "signal", "risk", "permit", "order", "fill", "position", "account", "recon", "ctl"}
+    {"feat", "forecast", "model", "signal", "risk", "permit", "order", "fill", "position", "account", "recon", "ctl"}
 )
+
+
+TRAINING = "model.training"
+"""How far the trainer is: no stage says so."""
 
 
 class _Identity(msgspec.Struct):

@@ -11,6 +11,9 @@ from fastapi import APIRouter
 
 from libs.common.bus import BusError, Subscription
 from libs.common.chassis import Chassis, FatalError
+from libs.common.models import ArtifactStoreError, ModelCache, open_store
+from libs.common.models.cache import models_folder
+from libs.common.signing import ModelVerifier
 from libs.common.stage_runner import StageRunner
 from libs.core.agents import Series
 from libs.core.agents import warm_kernels as warm_agents
@@ -19,6 +22,8 @@ from libs.core.stages.predict import PredictStage
 from libs.core.types import SECOND, Bar, HistoryRequest, Warmup, interval_token, stable_id, token
 from services.predict import metrics, state
 from services.predict.handlers import Handlers
+from services.predict.headlines import HeadlineDesk
+from services.predict.models import ModelWatcher
 from services.predict.settings import predict_config
 
 HISTORY_TIMEOUT_S = 10.0
@@ -37,12 +42,24 @@ class PredictApp:
     def __init__(self, chassis: Chassis) -> None:
         self._chassis, self._bus = chassis, chassis.bus
         self._config = predict_config(chassis.settings)
+        self._artifacts = ModelCache(models_folder(chassis.var), ModelVerifier.of(chassis.var))
         try:
-            stage = PredictStage(self._config)
+            stage = self._fresh_stage()
         except ValueError as err:
             raise FatalError(f"the stage cannot be built from the configuration: {err}") from None
         self._runner = StageRunner(stage, self._bus, observe=metrics.observe)
         self._handlers = Handlers(self._runner, chassis.clocks)
+        model = chassis.settings.model
+        try:
+            self._store = open_store(model.store, self._bus, chassis.secret, model.store_region)
+        except ArtifactStoreError as err:
+            raise FatalError(str(err)) from None
+        self._models = ModelWatcher(
+            self._bus, self._store, self._artifacts, chassis.clocks, self._stage.series, self._runner.take_inline
+        )
+        # Only an agent that listens pays for a worker that reads.
+        listens = "sentiment" in self._config.agents
+        self._headlines = HeadlineDesk(self._bus, model.sentiment) if listens else None
         self._subscriptions: list[Subscription] = []
         self._warm_bars: dict[Series, int] = {}
         self._waiting: dict[str, str] = {"clocks": "the clocks of the venues"}
@@ -65,18 +82,22 @@ class PredictApp:
         """Stop reading, keep the state, hand the journal over."""
         for subscription in self._subscriptions:
             await subscription.close()
+        if self._headlines is not None:
+            await self._headlines.close()
         if self._began:
             await self._save()
         await self._runner.close()
+        await self._store.aclose()
 
     def routes(self) -> APIRouter | None:
         """None: predict has no admin routes of its own."""
         return None
 
     def info(self) -> dict[str, Any]:
-        """The series, how much history each had, and the configuration in force."""
+        """The series, how much history each had, which models serve, and the configuration in force."""
         return {
             "series": {_name(series): self._warm_bars.get(series, 0) for series in self._stage.series},
+            "models": {_name(series): found for series in self._stage.series if (found := self._stage.models(series))},
             "stage": msgspec.to_builtins(self._config),
         }
 
@@ -85,6 +106,9 @@ class PredictApp:
         stage = self._runner.stage
         assert isinstance(stage, PredictStage)
         return stage
+
+    def _fresh_stage(self) -> PredictStage:
+        return PredictStage(self._config, self._artifacts, time.perf_counter_ns)
 
     async def _begin(self) -> None:
         await self._clocks_known()
@@ -101,7 +125,12 @@ class PredictApp:
             if bars and not self._follows(series, bars):
                 await self._warm(series, bars)
         self._began = True
+        await self._models.first()
+        self._chassis.spawn(self._models.run(), "models")
         filters = ["feat.>", "md.health.>"]
+        if self._headlines is not None:
+            await self._headlines.start(since)
+            filters += ["news.headline.>", "news.score.>"]
         self._subscriptions.append(await self._bus.subscribe(filters, self._handlers.on_input, since))
         self._handlers.reached_ns = self._handlers.reached_ns or since
         self._waiting = {}
@@ -139,7 +168,7 @@ class PredictApp:
 
     def _can_resume(self, saved: state.Saved, history: dict[Series, tuple[Bar, ...]]) -> bool:
         """Whether the saved state is this configuration's and no series of it lies ahead of its venue's clock."""
-        probe = PredictStage(self._config)
+        probe = self._fresh_stage()
         try:
             probe.restore(saved.stage)
         except ValueError as err:

@@ -20,7 +20,7 @@ class Handlers:
         self._clocks.observe(received.event)
 
     async def on_input(self, received: Received) -> None:
-        """Hand a feature vector or a health report to the stage."""
+        """Hand a feature vector, a health report, a headline or its score to the stage."""
         self._clocks.observe(received.event)
         await self._runner.take(received)
         if isinstance(received.event, Features):

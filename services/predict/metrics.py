@@ -8,7 +8,7 @@ from typing import Final
 
 from prometheus_client import Counter, Histogram
 
-from libs.core.types import Event, Features, Forecast, Signal
+from libs.core.types import Event, Features, Forecast, ModelNote, Signal
 
 _BUCKETS: Final = (20e-6, 50e-6, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 5e-2, 0.1, 0.5, 1.0, 5.0)
 
@@ -24,6 +24,13 @@ ARRIVAL = Histogram(
 )
 FORECASTS = Counter("conclave_predict_forecasts_total", "Forecasts in which an agent spoke", ["agent"])
 ABSTENTIONS = Counter("conclave_predict_abstentions_total", "Forecasts in which it did not", ["agent", "reason"])
+MODEL = Histogram(
+    "conclave_predict_model_seconds",
+    "Time for an agent's trained models to answer for one bar",
+    ["agent"],
+    buckets=_BUCKETS,
+)
+NOTES = Counter("conclave_predict_model_notes_total", "What happened to trained models, by kind", ["agent", "kind"])
 SIGNALS = Counter("conclave_predict_signals_total", "Signals", ["strategy", "action"])
 HEADLINE = Histogram(
     "conclave_predict_headline_seconds",
@@ -37,6 +44,9 @@ WARMUP_BARS = Counter("conclave_predict_warmup_bars_total", "Bars of history tak
 
 def observe(event: Event, outputs: Sequence[Event], seconds: float) -> None:
     """Count what one input led to."""
+    for output in outputs:
+        if isinstance(output, ModelNote):
+            NOTES.labels(output.agent, output.kind.value).inc()
     if not isinstance(event, Features):
         return
     APPLY.observe(seconds)
@@ -44,6 +54,10 @@ def observe(event: Event, outputs: Sequence[Event], seconds: float) -> None:
         ARRIVAL.observe(max(0.0, (time.time_ns() - event.ts_recv) / 1e9))
     for output in outputs:
         if isinstance(output, Forecast):
+            if output.latency_us:
+                MODEL.labels(output.agent).observe(output.latency_us / 1e6)
+            if output.shadow:
+                continue
             if output.abstention is None:
                 FORECASTS.labels(output.agent).inc()
             else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from libs.common.settings import ConfigError, Settings
+from libs.core.agents.council_config import CouncilConfig, OnlineConfig
 from libs.core.stages.predict_config import PredictConfig, SeriesConfig, StrategyConfig
 from libs.core.strategies import ParamsError, check_params
 from libs.core.types import interval_seconds
@@ -53,10 +54,33 @@ def predict_config(settings: Settings) -> PredictConfig:
         min_health=settings.model.min_health,
         stale_after_s=settings.data.stale_after_s,
         min_bars=settings.training.min_bars,
-        learning_rate=settings.training.learning_rate,
-        l2=settings.training.l2,
+        council=council_config(settings),
+        online=OnlineConfig(
+            learning_rate=settings.training.learning_rate,
+            l2=settings.training.l2,
+            half_life_s=settings.model.sentiment.half_life_s,
+            stale_after_s=settings.model.sentiment.stale_after_s,
+            tilt=settings.model.sentiment.tilt,
+            min_score=settings.model.sentiment.min_score,
+        ),
         strategies=tuple(strategies),
         cost_bps={venue.name: round_trip_bps(settings, venue.name) for venue in settings.data.venues},
+    )
+
+
+def council_config(settings: Settings) -> CouncilConfig:
+    """How trained models are judged."""
+    council = settings.model.council
+    return CouncilConfig(
+        window_bars=council.window_bars,
+        calibration_bars=council.calibration_bars,
+        edge_z=council.edge_z,
+        max_ece=council.max_ece,
+        combine=council.combine,
+        conflict=council.conflict,
+        foreign_models=council.foreign_models,
+        challengers=council.challengers,
+        false_promotion=council.false_promotion,
     )
 
 

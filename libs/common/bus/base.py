@@ -9,7 +9,8 @@ from typing import Any, Protocol
 
 from libs.core.types import Event, Nanos
 
-KV_BUCKETS = ("instruments", "settings", "kill", "snapshots", "leases")
+KV_BUCKETS = ("instruments", "settings", "kill", "snapshots", "leases", "models")
+OBJECT_STORES = ("models",)
 
 
 class BusError(Exception):
@@ -104,6 +105,18 @@ class Bus(Protocol):
 
     async def kv_keys(self, bucket: str) -> list[str]:
         """All keys of a bucket."""
+
+    async def kv_revision(self, bucket: str) -> int:
+        """Grows with every write to a bucket; 0 before the first."""
+
+    async def object_put(self, store: str, name: str, data: bytes) -> None:
+        """Keep a value of any size; it is there whole or not at all."""
+
+    async def object_get(self, store: str, name: str) -> bytes | None:
+        """The value under a name or None."""
+
+    async def object_names(self, store: str) -> list[str]:
+        """All names of a store."""
 
     async def close(self) -> None:
         """Flush what is on its way and disconnect."""

@@ -54,3 +54,7 @@ class KeyValues:
             info = await self._js.stream_info(f"KV_{bucket}", subjects_filter=prefix + ">")
             found = sorted(subject.removeprefix(prefix) for subject in info.state.subjects or {})
         return [key for key in found if await self.entry(bucket, key) is not None]
+
+    async def revision(self, bucket: str) -> int:
+        with as_bus_error(f"read {bucket}"):
+            return (await self._js.stream_info(f"KV_{bucket}")).state.last_seq

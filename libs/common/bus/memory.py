@@ -33,6 +33,7 @@ class MemoryBroker:
         self.messages: dict[str, list[tuple[str, bytes, int, int, str, int]]] = defaultdict(list)
         self.ids: set[tuple[str, str]] = set()
         self.buckets: dict[str, dict[str, tuple[bytes, int]]] = defaultdict(dict)
+        self.objects: dict[str, dict[str, bytes]] = defaultdict(dict)
         self.revision = 0
         self.servers: dict[str, Server] = {}
         self.wakers: set[asyncio.Event] = set()
@@ -154,6 +155,18 @@ class MemoryBus:
 
     async def kv_keys(self, bucket: str) -> list[str]:
         return sorted(self.broker.buckets[bucket])
+
+    async def kv_revision(self, bucket: str) -> int:
+        return max((revision for _, revision in self.broker.buckets[bucket].values()), default=0)
+
+    async def object_put(self, store: str, name: str, data: bytes) -> None:
+        self.broker.objects[store][name] = data
+
+    async def object_get(self, store: str, name: str) -> bytes | None:
+        return self.broker.objects[store].get(name)
+
+    async def object_names(self, store: str) -> list[str]:
+        return sorted(self.broker.objects[store])
 
     async def close(self) -> None:
         for subscription in list(self._subscriptions):

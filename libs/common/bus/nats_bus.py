@@ -18,9 +18,10 @@ from nats.errors import NoRespondersError
 from nats.js.errors import APIError, NotFoundError
 from prometheus_client import Counter, Gauge
 
-from libs.common.bus.base import KV_BUCKETS, BusError, Handler, Received, SeenFilter, Server
+from libs.common.bus.base import KV_BUCKETS, OBJECT_STORES, BusError, Handler, Received, SeenFilter, Server
 from libs.common.bus.consumer import StreamReader, header
 from libs.common.bus.keyvalue import KeyValues, as_bus_error
+from libs.common.bus.objects import Objects, ensure_stores
 from libs.common.bus.publisher import TRACE_HEADER, Publisher, numbers_of
 from libs.common.bus.streams import ensure_buckets, ensure_streams
 from libs.core.types import (
@@ -68,6 +69,7 @@ class NatsBus:
         self._js = nc.jetstream(timeout=10)
         self._publisher = Publisher(nc, self._js, self.epoch)
         self._values = KeyValues(self._js)
+        self._objects = Objects(self._js)
         self._market_age_s: float | None = None
         self._open = True
         self._readers: set[StreamReader] = set()
@@ -124,6 +126,7 @@ class NatsBus:
         try:
             await ensure_streams(bus._js, replicas, market_age_s)
             await ensure_buckets(bus._js, KV_BUCKETS, replicas)
+            await ensure_stores(bus._js, OBJECT_STORES, replicas)
         except BusError:
             await nc.close()
             raise
@@ -346,6 +349,18 @@ class NatsBus:
 
     async def kv_keys(self, bucket: str) -> list[str]:
         return await self._values.keys(bucket)
+
+    async def kv_revision(self, bucket: str) -> int:
+        return await self._values.revision(bucket)
+
+    async def object_put(self, store: str, name: str, data: bytes) -> None:
+        await self._objects.put(store, name, data)
+
+    async def object_get(self, store: str, name: str) -> bytes | None:
+        return await self._objects.get(store, name)
+
+    async def object_names(self, store: str) -> list[str]:
+        return await self._objects.names(store)
 
     async def close(self) -> None:
         self._open = False

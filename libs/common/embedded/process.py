@@ -27,7 +27,8 @@ class StackError(Exception):
 
 @dataclass(frozen=True)
 class ProcessSpec:
-    """What to run. `port` is where it listens (0 = nowhere), `popen` extra arguments for the start."""
+    """What to run. `port` is where it listens (0 = nowhere), `popen` extra arguments for the start, `nice` how far
+    behind the others it stands in line for the processor."""
 
     name: str
     argv: tuple[str, ...]
@@ -36,10 +37,14 @@ class ProcessSpec:
     stop_signal: str = "SIGTERM"
     popen: Mapping[str, object] = field(default_factory=dict)
     restart: bool = True
+    nice: int = 0
 
 
-def _die_with_parent(number: int) -> None:
+def _settle(number: int, nice: int) -> None:
+    """In the new process: die with the parent, and stand where one is told to."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, number)
+    if nice:
+        os.nice(nice)
 
 
 class Child:
@@ -75,7 +80,7 @@ class Child:
                 cwd=self._cwd,
                 env={**os.environ, **self.spec.env},
                 start_new_session=True,
-                preexec_fn=lambda: _die_with_parent(number),
+                preexec_fn=lambda: _settle(number, self.spec.nice),
                 **self.spec.popen,  # type: ignore[arg-type]  # a mapping of keyword arguments
             )
         self.started = time.monotonic()

@@ -30,8 +30,11 @@ from libs.common.settings import Settings
 log = structlog.get_logger(__name__)
 
 SERVICES = runtime.SERVICES
+AT_ONCE = tuple(name for name in SERVICES if name not in runtime.LATER)
 START_S = 30.0
 DISK_MB = 300
+LATER_NICE = 10
+"""What trains begins behind everything that trades; the fitting itself goes further back."""
 
 
 @dataclass(frozen=True)
@@ -81,10 +84,12 @@ class Stack:
             await _together(self._start_nats(), self._start_postgres(), self._start_simulator())
             make_keys(self.var / "keys")
             self._write_facts()
-            say("starting the services: " + ", ".join(SERVICES))
-            for name in SERVICES:
+            say("starting the services: " + ", ".join(AT_ONCE))
+            for name in AT_ONCE:
                 await self._start_child(self._service_spec(name))
             await self._wait_ready(say)
+            for name in runtime.LATER:
+                await self._start_child(self._service_spec(name))
         except BaseException:
             await self.stop()
             raise
@@ -175,7 +180,8 @@ class Stack:
         }
         if self.options.confirm_live:
             env["CONCLAVE_CONFIRM_LIVE"] = "1"
-        return ProcessSpec(name, (sys.executable, "-m", f"services.{name}"), env=env)
+        nice = LATER_NICE if name in runtime.LATER else 0
+        return ProcessSpec(name, (sys.executable, "-m", f"services.{name}"), env=env, nice=nice)
 
     async def _start_child(self, spec: ProcessSpec) -> None:
         child = Child(spec, self.logs, self.options.root)
@@ -218,7 +224,7 @@ class Stack:
 
     async def _wait_ready(self, say: Callable[[str], None]) -> None:
         deadline = time.monotonic() + self.settings.platform.ready_timeout_s
-        waiting = set(SERVICES)
+        waiting = set(AT_ONCE)
         while waiting:
             states = await self.readiness(waiting)
             for name in sorted(waiting):
@@ -248,10 +254,15 @@ class Stack:
         """Note every service that does not stay ready, until cancelled."""
         while True:
             await asyncio.sleep(every_s)
-            states = await self.readiness()
+            states = await self.readiness(name for name in SERVICES if name in self.children)
+            for name in states:
+                if not states[name]:
+                    self.ready_at.setdefault(name, time.time())
             self.not_ready_now = {name for name, reasons in states.items() if reasons}
             for name in self.not_ready_now:
-                self.lost_readiness[name] = states[name]
+                # What starts later has not lost what it never had, unless it cannot be started at all.
+                if name in self.ready_at or self.children[name].restarts >= 3:
+                    self.lost_readiness[name] = states[name]
 
     # stop ------------------------------------------------------------------------------------------------------------
 

@@ -288,22 +288,66 @@ class SentimentSettings(_Section):
     budget_ms: float = Field(500.0, gt=0, description="a headline may take the worker this long before it is late")
 
 
+class CouncilSettings(_Section):
+    """How trained models are judged while they serve."""
+
+    combine: Literal["simple", "confidence", "learned"] = Field(
+        "learned", description="how votes are joined; learned = the stacked model where one serves, else confidence"
+    )
+    conflict: Literal["abstain", "best"] = Field("abstain", description="what too much disagreement leads to")
+    window_bars: int = Field(5000, ge=200, description="skill counts over about so many newest bars")
+    calibration_bars: int = Field(1000, ge=100, description="calibration error counts over about so many newest bars")
+    edge_z: float = Field(1.645, ge=0, le=5, description="a model speaks when skill less so many errors is above zero")
+    max_ece: float = Field(0.02, gt=0, le=0.2, description="a calibrator is in force up to this error beyond chance")
+    challengers: int = Field(3, ge=1, le=5, description="most models in shadow per agent and series")
+    false_promotion: float = Field(0.05, gt=0, le=0.5, description="chance of promoting a model that is no better")
+    foreign_models: bool = Field(False, description="a model of another symbol or bar length may serve")
+
+
 class ModelSettings(_Section):
     """Agents and the meta-agent."""
 
-    agents: tuple[Literal["volatility", "direction", "regime"], ...] = ("volatility", "direction", "regime")
+    agents: tuple[
+        Literal["volatility", "direction", "regime", "trend", "pattern", "boosting", "digits", "sentiment"], ...
+    ] = ("volatility", "direction", "regime")
     min_confidence: float = Field(0.55, ge=0.5, le=1, description="the meta-agent speaks from here")
     max_disagreement: float = Field(0.40, ge=0, le=1, description="share of weight outside the majority")
     min_health: float = Field(0.7, ge=0, le=1, description="below this feed score agents abstain")
     sentiment: SentimentSettings = SentimentSettings()
+    council: CouncilSettings = CouncilSettings()
+    store: str = Field("bus", min_length=1, description="models: bus, a folder, or s3+https://host/bucket/prefix")
+    store_region: str = Field("us-east-1", description="region in the signatures, where the store is S3")
+
+    @model_validator(mode="after")
+    def _the_store_is_one(self) -> ModelSettings:
+        if "://" in self.store and not re.fullmatch(r"s3\+https?://[^/?#]+/[^/?#]+(/[^?#]*)?", self.store):
+            raise ValueError("store must be bus, a folder, or s3+https://host/bucket or .../bucket/prefix")
+        return self
+
+
+Trained = Literal["trend", "volatility", "pattern", "regime", "boosting", "meta"]
 
 
 class TrainingSettings(_Section):
-    """Fitting on the warm-up history."""
+    """Fitting: of the online agents on the warm-up history, of the council by the train service."""
 
     min_bars: int = Field(200, ge=50, description="agents abstain (warming_up) until they have seen this many bars")
     learning_rate: float = Field(0.05, gt=0, le=1, description="step of the online direction model")
     l2: float = Field(1e-3, ge=0, description="ridge of the online direction model")
+    agents: tuple[Trained, ...] = Field(
+        ("volatility", "regime", "boosting", "trend", "pattern", "meta"),
+        description="what is trained, in this order; [] = none",
+    )
+    params: dict[Trained, dict[str, Any]] = Field(
+        default_factory=dict, description="agent to settings of its model that differ from the preset's"
+    )
+    preset: Literal["quick", "default", "full"] = Field("default", description="seconds, minutes or hours a series")
+    at_start: bool = Field(True, description="train what has no champion yet when the service starts")
+    schedule: Schedule = Field("", description="crontab line (UTC) by which all are trained again; empty = never")
+    on_drift: bool = Field(True, description="train an agent again when the drift ladder asks for it")
+    bars: int = Field(20_000, ge=1500, le=500_000, description="newest bars of history that are learnt from")
+    threads: int = Field(1, ge=1, le=64, description="processor threads of the fitting process, which is niced")
+    seed: int = Field(17, ge=0)
 
 
 class StrategySettings(_Section):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
@@ -54,11 +54,14 @@ class History:
         returns: (n,) log return of each bar on the bar before; NaN for the first and after a hole.
         rows: (m, features of the set) the newest m <= n feature vectors, the last one of the newest bar.
         end: data time at which the newest bar was known, ns.
+        bars: (n, 5) open, high, low, close, volume; time: (n,) open times, ns. Empty where nobody asks for them.
     """
 
     returns: Floats
     rows: Floats
     end: Nanos
+    bars: Floats = field(default_factory=lambda: np.empty((0, 5)))
+    time: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -85,8 +87,11 @@ class Model(Protocol):
     that the manifest declares.
     """
 
-    manifest: Manifest
-    state_size: int
+    @property
+    def manifest(self) -> Manifest: ...
+
+    @property
+    def state_size(self) -> int: ...
 
     def start(self, state: Floats, seen: Seen) -> None:
         """Fill `state` (state_size,) from one series' history that ends with the bar before the next `say`.
@@ -104,6 +109,9 @@ class Model(Protocol):
         """
 
 
+AGENTS: Final = ("trend", "volatility", "pattern", "regime", "boosting", "digits", "meta")
+"""Agents with trained models; the module <agent>_model, imported when it is first needed, knows their kinds."""
+
 Loader = Callable[[Artifact, MakeSession], Model]
 LOADERS: Final[dict[str, Loader]] = {}
 """Agent and kind ("trend.lstm") to what makes a model of its artifact; agents' modules put themselves in."""
@@ -115,7 +123,11 @@ def load_model(artifact: Artifact, make_session: MakeSession) -> Model:
     Raises:
         ArtifactRefused: no loader for its kind, or the parts are not what the kind wants.
     """
-    kind = f"{artifact.manifest.agent}.{artifact.manifest.kind}"
+    agent = artifact.manifest.agent
+    kind = f"{agent}.{artifact.manifest.kind}"
+    if kind not in LOADERS and agent in AGENTS:
+        with contextlib.suppress(ModuleNotFoundError):
+            importlib.import_module(f"libs.core.agents.{agent}_model")
     if kind not in LOADERS:
         raise ArtifactRefused(f"no code for models of kind {kind!r}; there are {', '.join(sorted(LOADERS)) or 'none'}")
     try:

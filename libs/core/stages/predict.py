@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +12,9 @@ import numpy as np
 
 from libs.core.agents import History, Hold, MetaAgent, Series
 from libs.core.agents.base import Floats
-from libs.core.agents.panel import Panel, make_agents
+from libs.core.agents.council_bench import Artifacts, no_artifacts
+from libs.core.agents.panel import VOTERS, Panel
+from libs.core.agents.panel_makers import make_agents
 from libs.core.features import feature_set
 from libs.core.features.engine import Bars, FeatureEngine
 from libs.core.stages.predict_config import PredictConfig, SeriesConfig, StrategyConfig
@@ -26,7 +28,12 @@ from libs.core.types import (
     Features,
     FeedHealth,
     FeedState,
+    Forecast,
+    Headline,
+    ModelNote,
+    ModelSwap,
     Nanos,
+    Scored,
     Warmup,
     restamped,
     stable_id,
@@ -34,7 +41,7 @@ from libs.core.types import (
 
 __all__ = ["PredictConfig", "PredictStage", "SeriesConfig", "StrategyConfig", "build"]
 
-_VERSION = 1
+_VERSION = 2
 
 
 @dataclass(slots=True)
@@ -71,16 +78,27 @@ class _State:
 
 
 class PredictStage:
-    """Takes Warmup, Features and FeedHealth; gives Forecasts (each agent, then "meta") and Signals.
+    """Takes Warmup, Features, FeedHealth, ModelSwap and headlines with their scores.
 
-    A bar at or before the newest one of its series, and a series that is not configured, cause nothing.
+    Gives Signals, Forecasts (each agent, then "meta", then challengers in shadow) and ModelNotes. A bar at or before
+    the newest one of its series, and a series that is not configured, cause nothing.
     """
 
     name = "predict"
 
-    def __init__(self, config: PredictConfig) -> None:
-        """Raises ValueError when the configuration names an agent, feature set, strategy or setting that is none."""
+    def __init__(
+        self,
+        config: PredictConfig,
+        artifacts: Artifacts = no_artifacts,
+        clock_ns: Callable[[], int] = lambda: 0,
+    ) -> None:
+        """`artifacts`: where models come from; `clock_ns` measures how long each takes (no part in parity).
+
+        Raises:
+            ValueError: the configuration names an agent, feature set, strategy or setting that is none.
+        """
         self.config = config
+        self._artifacts, self._clock_ns = artifacts, clock_ns
         self._features = feature_set(config.feature_set, config.feature_entries, config.feature_files)
         self._hash = self._features.hash
         self._config_id = stable_id(msgspec.json.encode(config, order="sorted").decode())
@@ -105,7 +123,15 @@ class PredictStage:
                 self._on_health(event)
             case Warmup():
                 self._on_warmup(event)
+            case ModelSwap():
+                return self._on_swap(event, ts_init)
+            case Headline() | Scored():
+                self._state.panel.hear(event)
         return ()
+
+    def models(self, series: Series) -> dict[str, Any]:
+        """Which trained models serve a series, by agent, for people."""
+        return self._state.panel.info(series)
 
     def next_deadline(self, venue: str) -> Nanos | None:
         """None: nothing here waits for time to pass."""
@@ -159,10 +185,11 @@ class PredictStage:
 
     def _fresh(self) -> _State:
         config = self.config
-        agents = make_agents(config.agents, self._features, config.learning_rate, config.l2)
-        voters = [agent.name for agent in agents if agent.directional]
-        meta = MetaAgent(voters, config.min_confidence, config.max_disagreement)
-        panel = Panel(agents, meta, self._features, config.min_bars)
+        agents = make_agents(config.agents, self._features, config.online)
+        voters = [name for name, agent in agents.items() if (agent.directional if agent else name in VOTERS)]
+        council = config.council
+        meta = MetaAgent(voters, config.min_confidence, config.max_disagreement, council.combine, council.conflict)
+        panel = Panel(agents, meta, self._features, config.min_bars, council, self._artifacts, self._clock_ns)
         return _State(panel, {Series(s.venue, s.symbol, s.interval_s): self._desk(s) for s in config.series})
 
     def _desk(self, series: SeriesConfig) -> _Desk:
@@ -199,13 +226,23 @@ class PredictStage:
         bars = [warmup.bars[i] for i in taken]
         rows = matrix.values[taken]
         returns = _log_returns(bars, series.interval_s)
-        self._state.panel.warm(series, History(returns, rows, bars[-1].ts_event))
+        table = np.array([(bar.open, bar.high, bar.low, bar.close, bar.volume) for bar in bars])
+        times = np.array([bar.open_time for bar in bars], dtype=np.int64)
+        self._state.panel.warm(series, History(returns, rows, bars[-1].ts_event, table, times))
         for bar, row in zip(bars, rows, strict=True):
             if bar.open_time > desk.last:
                 vector = self._vector(bar, row)
                 for strategy in desk.strategies:
                     strategy.rehearse(vector)
         desk.last, desk.close = bars[-1].open_time, bars[-1].close
+
+    def _on_swap(self, swap: ModelSwap, ts_init: Nanos) -> Sequence[Event]:
+        series = Series(swap.venue, swap.symbol, swap.interval_s)
+        desk = self._state.desks.get(series)
+        if desk is None:
+            return ()
+        at = desk.last + series.interval_s * SECOND if desk.last >= 0 else swap.ts_event
+        return [restamped(note, ts_init) for note in self._state.panel.swap(series, swap, at)]
 
     def _vector(self, bar: Bar, row: Floats) -> Features:
         return Features(
@@ -237,16 +274,16 @@ class PredictStage:
         known = newest.set_hash == self._hash and len(newest.values) == 8 * len(self._features)
         row = np.frombuffer(newest.values, dtype="<f8") if known else np.full(len(self._features), math.nan)
         hold = self._hold(newest) if known else Hold(Abstention.MISSING_INPUT, "another feature set")
-        forecasts = self._state.panel.take(newest, log_return, row, hold, ts_init)
+        made = self._state.panel.take(newest, log_return, row, hold, ts_init)
         outputs: list[Event] = []
         if known:
-            said = {forecast.agent: forecast for forecast in forecasts}
+            said = {f.agent: f for f in made if isinstance(f, Forecast) and not f.shadow}
             for strategy in desk.strategies:
                 signal = strategy.on_bar(newest, said)
                 if signal is not None:
                     outputs.append(restamped(signal, ts_init))
         # Signals first: risk waits for them, nobody waits for a forecast.
-        return [*outputs, *forecasts]
+        return [*outputs, *(restamped(made_, ts_init) if isinstance(made_, ModelNote) else made_ for made_ in made)]
 
     def _hold(self, newest: Features) -> Hold | None:
         health = self._state.health.get((newest.venue, newest.symbol))
@@ -274,8 +311,8 @@ def _log_returns(bars: Sequence[Bar], interval_s: int) -> Floats:
     return returns
 
 
-def build(config: bytes) -> PredictStage:
-    """The stage from the JSON of its PredictConfig.
+def build(config: bytes, artifacts: Artifacts = no_artifacts) -> PredictStage:
+    """The stage from the JSON of its PredictConfig; `artifacts`: where models come from.
 
     Raises:
         ValueError: it is no PredictConfig, or names something that there is not.
@@ -284,4 +321,4 @@ def build(config: bytes) -> PredictStage:
         decoded = msgspec.json.decode(config, type=PredictConfig)
     except msgspec.MsgspecError as err:
         raise ValueError(f"not a predict configuration: {err}") from err
-    return PredictStage(decoded)
+    return PredictStage(decoded, artifacts)

@@ -6,6 +6,8 @@ from typing import Any
 
 import msgspec
 
+from libs.core.agents.council_config import CouncilConfig, OnlineConfig
+
 
 class SeriesConfig(msgspec.Struct, frozen=True, kw_only=True):
     """One symbol on one bar length, in seconds, that is forecast and traded."""
@@ -38,6 +40,7 @@ class PredictConfig(msgspec.Struct, frozen=True, kw_only=True):
         cost_bps: one round trip per venue, in basis points of the price.
         stale_after_s: a bar older than this at its venue's data clock is stale (its own interval if that is longer).
         min_health: below this feed score agents abstain.
+        council: how trained models are judged. online: settings of the agents that learn online.
     """
 
     series: tuple[SeriesConfig, ...]
@@ -50,7 +53,7 @@ class PredictConfig(msgspec.Struct, frozen=True, kw_only=True):
     min_health: float = 0.7
     stale_after_s: float = 10.0
     min_bars: int = 200
-    learning_rate: float = 0.05
-    l2: float = 1e-3
+    council: CouncilConfig = CouncilConfig()
+    online: OnlineConfig = OnlineConfig()
     strategies: tuple[StrategyConfig, ...] = ()
     cost_bps: dict[str, float] = {}

@@ -14,7 +14,19 @@ from libs.core.types.control import (
     TimePassed,
 )
 from libs.core.types.decision import SMOKE, Action, Approved, Check, Permit, Rejected, Signal, Verdict
-from libs.core.types.forecast import Abstention, Features, Forecast, ModelNote, ModelSwap, NoteKind, Role, Scored, Vote
+from libs.core.types.forecast import (
+    Abstention,
+    Features,
+    Forecast,
+    ModelNote,
+    ModelSwap,
+    NoteKind,
+    Role,
+    Scored,
+    Training,
+    TrainingState,
+    Vote,
+)
 from libs.core.types.market import (
     Bar,
     BarFlag,
@@ -120,6 +132,8 @@ __all__ = [
     "Ticks",
     "TimePassed",
     "Trade",
+    "Training",
+    "TrainingState",
     "VenueClock",
     "VenueReport",
     "Verdict",

@@ -192,3 +192,34 @@ class ModelNote(Event, tag="model_note.v1", frozen=True, kw_only=True):
     statistic: float = 0.0
     threshold: float = 0.0
     detail: str = ""
+
+
+class TrainingState(StrEnum):
+    """Where a training run stands."""
+
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"  # there is no new model of at least one agent; `line` says why
+
+
+class Training(Event, tag="training.v1", frozen=True, kw_only=True):
+    """How far the trainer is, for whoever watches; nobody acts on it. `ts_event`: machine time, ns UTC.
+
+    Attributes:
+        run: the run that it belongs to; agent, venue, symbol, interval_s: what is fitted now, "" and 0 when nothing is.
+        done, failed, total: models made, models that could not be, and all that are wanted.
+        left_s: estimate for the rest, seconds; 0 = unknown.
+        line: the live loss, or what went wrong.
+    """
+
+    run: str
+    state: TrainingState
+    agent: str = ""
+    venue: str = ""
+    symbol: str = ""
+    interval_s: int = 0
+    done: int
+    failed: int = 0
+    total: int
+    left_s: float = 0.0
+    line: str = ""

@@ -9,7 +9,7 @@ from urllib.parse import quote, unquote
 from libs.core.types.base import Event, stable_id
 from libs.core.types.control import Applied, Control, DeadLetter
 from libs.core.types.decision import Permit, Signal, Verdict
-from libs.core.types.forecast import Features, Forecast, ModelNote, Scored
+from libs.core.types.forecast import Features, Forecast, ModelNote, Scored, Training
 from libs.core.types.market import Bar, BookStats, FeedHealth, Headline, Instrument, Reading, TickBar, Ticks, VenueClock
 from libs.core.types.order import AccountState, Fill, Order, Position, Reconciliation
 
@@ -133,6 +133,8 @@ def subject_of(event: Event) -> str:
         case ModelNote():
             interval = interval_token(event.interval_s)
             return f"model.{event.agent}.{interval}.{token(event.venue)}.{token(event.symbol)}"
+        case Training():
+            return "model.training"
         case Signal():
             return f"signal.{event.strategy}.{token(event.venue)}.{token(event.symbol)}"
         case Verdict():

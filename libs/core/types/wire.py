@@ -9,7 +9,7 @@ import msgspec
 from libs.core.types.base import Event
 from libs.core.types.control import Applied, Control, DeadLetter, Durable, Restored, Started, TimePassed
 from libs.core.types.decision import Permit, Signal, Verdict
-from libs.core.types.forecast import Features, Forecast, ModelNote, ModelSwap, Scored
+from libs.core.types.forecast import Features, Forecast, ModelNote, ModelSwap, Scored, Training
 from libs.core.types.market import (
     Bar,
     BookStats,
@@ -41,6 +41,7 @@ AnyEvent = (
     | Forecast
     | ModelSwap
     | ModelNote
+    | Training
     | Scored
     | Signal
     | Verdict

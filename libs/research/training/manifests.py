@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from libs.core.agents.artifact import Artifact, Manifest, make_artifact
+from libs.core.agents.drift import reference_bins
 from libs.core.agents.model import calibrated
 from libs.research.training.base import TrainOptions
 from libs.research.training.calibrate import conformal_widths, fit_calibrator
@@ -101,7 +102,11 @@ def described(
         climatology_2c=up,
         center=tuple(map(float, scaling.center)) if scaling else (),
         scale=tuple(map(float, scaling.scale)) if scaling else (),
-        params={"preset": options.preset, **params},
+        params={
+            "preset": options.preset,
+            "psi": reference_bins(data.columns(features)[fold.train], features),
+            **params,
+        },
         seed=options.seed,
         code=CODE,
         created=time.time_ns(),
@@ -128,6 +133,8 @@ def finished(manifest: Manifest, parts: dict[str, bytes], data: Dataset, fold: F
         up = manifest.climatology_2c
         metrics = {
             "calibration_log_loss": float(log_loss(q, y).mean()),
+            "calibration_log_loss_sd": float(log_loss(q, y).std()),
+            **side_gain(sides[moved], data.y2[rows][moved], up),
             "calibration_ece": ece(q, y),
             "calibration_brier_skill": skill(q, y, np.asarray(manifest.climatology)),
             "calibration_brier_skill_2c": skill(sides[moved], data.y2[rows][moved], np.array([1.0 - up, up])),
@@ -159,3 +166,19 @@ def unseen(data: Dataset, artifact: Artifact) -> tuple[Ints, Floats] | None:
     there = rows < len(data)
     there[there] = data.bars.open_time[rows[there]] == at[there]
     return rows[there], np.frombuffer(said, dtype="<f4").astype(np.float64).reshape(-1, 3)[there]
+
+
+def side_gain(sides: Floats, y: Ints, up: float) -> dict[str, float]:
+    """The evidence that a direction begins to serve with: mean and deviation of its gain over climatology.
+
+    `sides`: (n, 2) down and up of bars that moved, `y` which came, `up` the training part's share of up. Nats.
+    """
+    if len(y) < 2:
+        return {}
+    base = np.tile([1.0 - up, up], (len(y), 1))
+    gain = log_loss(base, y) - log_loss(sides, y)
+    return {
+        "calibration_side_gain": float(gain.mean()),
+        "calibration_side_gain_sd": float(gain.std()),
+        "calibration_moves": float(len(y)),
+    }

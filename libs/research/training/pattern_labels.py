@@ -99,11 +99,9 @@ def _double_top(window: Floats, height: float) -> bool:
     first, last = peaks[0], peaks[-1]
     valley = low[first : last + 1].min()
     rise = top - low[: first + 1].min()
-    return (
-        top - valley >= DEEP * height
-        and rise >= DEEP * height
-        and valley - EVEN * height <= close[-1] <= (top - 0.5 * (top - valley))
-    )
+    turned = valley - EVEN * height <= close[-1] <= top - 0.5 * (top - valley)
+    shown: bool = top - valley >= DEEP * height and rise >= DEEP * height and turned
+    return shown
 
 
 @njit(cache=True)

@@ -9,6 +9,8 @@ import pytest
 from containers_bus import GuardedBus, Voice, from_wheel
 
 from libs.common.bus import BusError, NatsBus
+from libs.common.models import BusStore, Held, RoleKey, Roles
+from libs.common.models.roles import appointed, retired
 from libs.common.provision import OPERATOR, SERVICES
 from libs.core.types.subjects import STREAMS
 
@@ -22,6 +24,7 @@ MAY_PUBLISH = {
     "feat.5s.deriv.R_100": {"features"},
     "forecast.meta.5s.deriv.R_100": {"predict"},
     "model.trend.5s.deriv.R_100": {"predict"},
+    "model.training": {"predict", "train"},
     "news.headline.desk": {"ingest"},
     "news.score.desk": {"predict"},
     "signal.ema_trend.deriv.R_100": {"predict"},
@@ -42,7 +45,10 @@ MAY_PUBLISH = {
     "ctl.flatten": {"risk", OPERATOR},
     "ctl.pause": EVERYBODY,
     "dlq.md.tick.deriv.R_100": EVERY_SERVICE,
-    "req.history.deriv": {"features", "predict", OPERATOR},
+    "req.history.deriv": {"features", "predict", "train", OPERATOR},
+    "$KV.models.role.trend.5s.deriv.R_100": {"train", OPERATOR},
+    "$O.models.C.part": {"train", OPERATOR},
+    "$O.models.M.name": {"train", OPERATOR},
     "$KV.kill.all": {"risk"},
     "$KV.leases.account-deriv-paper": {"execute"},
     "$KV.instruments.deriv": {"ingest"},
@@ -83,6 +89,25 @@ async def test_each_user_hears_its_own_answers_and_nothing_else(guarded: Guarded
     async with Voice.of(guarded, user) as voice:
         found = {subject for subject in MAY_HEAR if await voice.may_hear(subject)}
     assert found == {subject for subject, allowed in MAY_HEAR.items() if user in allowed}
+
+
+async def test_a_model_goes_from_train_to_predict_and_predict_changes_neither_models_nor_roles(
+    guarded: GuardedBus,
+) -> None:
+    key = RoleKey("trend", "deriv", "R_75", 5)
+    operator = await NatsBus.connect(guarded.url(OPERATOR), "prepare", timeout_s=5)
+    train = await NatsBus.connect(guarded.url("train"), "train", timeout_s=5)
+    predict = await NatsBus.connect(guarded.url("predict"), "predict", timeout_s=5)
+    blob = bytes(range(256)) * 2000
+    sha256 = await BusStore(train).put(blob)
+    held = Held(sha256=sha256, model_id="trend.test:1", since=1)
+    await Roles(train).change(key, lambda roles: appointed(roles, held))
+    assert await BusStore(predict).get(sha256) == blob
+    assert (await Roles(predict).all())[key].champion == held
+    await Roles(operator).change(key, lambda roles: retired(roles, held.model_id))
+    assert (await Roles(train).get(key)).previous == held
+    for bus in (predict, train, operator):
+        await bus.close()
 
 
 def test_the_table_covers_every_subject_that_a_stream_captures() -> None:

@@ -33,12 +33,13 @@ def test_no_secret_is_readable_by_others_but_the_stores(tmp_path: Path) -> None:
     assert {name for name in open_to_others if not name.endswith(".pub")} == {"db/password", "db/reader_password"}
 
 
-def test_risk_alone_can_sign_and_execute_can_check(tmp_path: Path) -> None:
+def test_risk_and_train_can_sign_each_its_own_and_execute_and_predict_can_check(tmp_path: Path) -> None:
     provision(tmp_path, own=False)
     holders = {path.parent.name for path in tmp_path.rglob("*") if b"PRIVATE KEY" in _bytes(path)}
-    assert holders == {"risk-keys"}
-    key_id = Signer.load(tmp_path / "risk-keys" / "risk.key").key_id
-    assert Verifier(tmp_path / "execute-keys" / "public").key_ids == (key_id,)
+    assert holders == {"risk-keys", "train-keys"}
+    for signer, reader in (("risk", "execute"), ("train", "predict")):
+        key_id = Signer.load(tmp_path / f"{signer}-keys" / f"{signer}.key").key_id
+        assert Verifier(tmp_path / f"{reader}-keys" / "public").key_ids == (key_id,)
 
 
 def _bytes(path: Path) -> bytes:

@@ -209,7 +209,7 @@ def test_explain_shows_the_chain_of_an_order(demo: Demo, cli: Cli) -> None:
 
 def test_questions_are_answered_while_it_runs(demo: Demo) -> None:
     assert all(service["ready"] for service in demo.status["services"].values())
-    assert set(demo.status["services"]) == {"ingest", "features", "predict", "risk", "execute"}
+    assert set(demo.status["services"]) == {"ingest", "features", "predict", "risk", "execute", "train"}
     assert {feed["symbol"] for feed in demo.status["feeds"]} >= {"R_100", "1HZ100V", "BTCUSDT", "ETHUSDT", *PLANTED}
     assert {account["account"] for account in demo.status["accounts"]} == {"deriv-simulated", "binance-simulated"}
     assert demo.answers["status"].returncode == 0

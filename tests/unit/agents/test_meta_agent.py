@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from libs.core.agents import MetaAgent
+from libs.core.agents.meta import Context
 from libs.core.types import Abstention, Features, Forecast
 
 NEWEST = Features(
@@ -155,3 +156,58 @@ def test_the_order_of_the_votes_does_not_matter(made: list[Forecast]) -> None:
         assert META.combine(NEWEST, list(permuted), 0).confidence == pytest.approx(
             META.combine(NEWEST, made, 0).confidence
         )
+
+
+def test_trust_takes_weight_from_who_was_wrong_about_itself() -> None:
+    votes = [vote("direction", 0.1, 0.2, 0.7, 0.8), vote("other", 0.3, 0.3, 0.4, 0.8)]
+    even = META.combine(NEWEST, votes, 0)
+    told = META.combine(NEWEST, votes, 0, Context(trust={"other": 0.25}))
+    assert [v.weight for v in even.votes] == pytest.approx([0.5, 0.5])
+    assert [v.weight for v in told.votes] == pytest.approx([0.8, 0.2])
+
+
+def test_a_simple_average_has_equal_weights_whatever_confidence_and_trust() -> None:
+    simple = MetaAgent(("direction",), 0.55, 0.40, combine="simple")
+    votes = [vote("direction", 0.1, 0.2, 0.7, 0.9), vote("other", 0.2, 0.2, 0.6, 0.3)]
+    joint = simple.combine(NEWEST, votes, 0, Context(trust={"other": 0.1}))
+    assert [v.weight for v in joint.votes] == [0.5, 0.5]
+    assert joint.p_up == pytest.approx(0.65)
+
+
+def test_a_stacked_model_decides_and_the_votes_still_tell_how_divided_they_were() -> None:
+    learned = MetaAgent(("direction",), 0.55, 0.40, combine="learned")
+    votes = [vote("direction", 0.1, 0.2, 0.7, 0.8), vote("other", 0.5, 0.2, 0.3, 0.2)]
+    joint = learned.combine(NEWEST, votes, 0, Context(learned=(0.1, 0.3, 0.6), learned_id="meta.stack:1"))
+    assert (joint.p_down, joint.p_neutral, joint.p_up) == pytest.approx((0.1, 0.3, 0.6))
+    assert joint.disagreement == pytest.approx(0.2)
+    assert joint.confidence == pytest.approx(0.8 * 0.6 / 0.7)
+    assert joint.model_id.endswith("meta.stack:1")
+    assert learned.combine(NEWEST, votes, 0).p_up == pytest.approx(0.8 * 0.7 + 0.2 * 0.3)
+
+
+def test_a_conflict_may_be_left_to_the_most_trusted_voter() -> None:
+    votes = [vote("direction", 0.1, 0.2, 0.7, 0.8), vote("other", 0.6, 0.2, 0.2, 0.75)]
+    assert META.combine(NEWEST, votes, 0).abstention is Abstention.DISAGREEMENT
+    best = MetaAgent(("direction",), 0.55, 0.40, conflict="best")
+    joint = best.combine(NEWEST, votes, 0)
+    assert (joint.p_down, joint.p_up, joint.confidence) == pytest.approx((0.1, 0.7, 0.7 / 0.8))
+    turned = best.combine(NEWEST, votes, 0, Context(trust={"direction": 0.8}))
+    assert turned.p_down == pytest.approx(0.6)
+
+
+def test_size_interval_and_risk_come_with_the_joint_forecast() -> None:
+    context = Context(sigma=0.002, usual=0.001, width=1.5)
+    drifting = silent("trend", Abstention.DRIFT)
+    joint = META.combine(NEWEST, [vote("direction", 0.6, 0.2, 0.2, 0.8), drifting], 0, context)
+    assert joint.sigma == 0.002
+    assert joint.magnitude == pytest.approx(-0.002 * (2.0 / 3.141592653589793) ** 0.5)
+    assert (joint.low, joint.high) == pytest.approx((-0.003, 0.003))
+    assert joint.risk == "volatility 2.0 times the usual; 1 vote, disagreement 0.00; drift: trend"
+
+
+def test_agents_that_were_never_trained_do_not_decide_why_it_is_silent() -> None:
+    untrained = [silent(name, Abstention.NO_MODEL) for name in ("direction", "other")]
+    edgeless = silent("third", Abstention.NO_EDGE)
+    meta = MetaAgent(("direction", "other", "third"), 0.55, 0.40)
+    assert meta.combine(NEWEST, [*untrained, edgeless], 0).abstention is Abstention.NO_EDGE
+    assert meta.combine(NEWEST, untrained, 0).abstention is Abstention.NO_MODEL

@@ -65,7 +65,7 @@ def _arrows(overlay: str) -> set[Arrow]:
 
 
 def test_the_picture_says_what_this_test_reads_from_it() -> None:
-    assert _on_the_bus() == SERVICES == {"ingest", "features", "predict", "risk", "execute"}
+    assert _on_the_bus() == SERVICES == {"ingest", "features", "predict", "risk", "execute", "train"}
     assert _at_venues() == {"ingest", "execute"}
     assert _at_the_store() == {"features"}
 

@@ -14,7 +14,7 @@ from k8s_rendered import K8S, OVERLAYS, ROOT, WORKLOADS, containers, needs_kubec
 
 from libs.common.settings import load_settings
 
-SERVICES = ("ingest", "features", "predict", "risk", "execute")
+SERVICES = ("ingest", "features", "predict", "risk", "execute", "train")
 EXAMPLE = list(yaml.safe_load_all((K8S / "secrets.example.yaml").read_text(encoding="utf-8")))
 
 
@@ -68,6 +68,8 @@ def test_a_service_has_the_environment_the_places_and_the_size_that_compose_give
         places = {_place(volume) for volume in there["volumes"]}
         if name == "execute":  # there the folder of keys is mounted, here the folder of public ones in it
             places = places - {"/var/lib/conclave/keys"} | {"/var/lib/conclave/keys/public"}
+        if name == "predict":
+            places = places - {"/var/lib/conclave/keys/train"} | {"/var/lib/conclave/keys/train/public"}
         assert places <= mounted
     for name in ("nats", "timescaledb", "prometheus"):
         (container,) = pod_of(workloads[name])["spec"]["containers"]
@@ -114,9 +116,9 @@ def test_the_script_makes_every_secret_of_the_example_with_its_keys(tmp_path: Pa
     assert second == first, "what is there stays"
     for secret in EXAMPLE:
         name, keys = secret["metadata"]["name"], set(secret["stringData"])
-        if name == "conclave-execute-keys":
+        if name in ("conclave-execute-keys", "conclave-predict-keys"):
             (key,) = first[name]["data"]
-            assert (folder / "execute-keys" / "public" / key).exists()
+            assert (folder / name.removeprefix("conclave-") / "public" / key).exists()
         elif name != "conclave-venues":
             assert keys <= set(first[name]["data"])
     assert {made["metadata"]["namespace"] for made in first.values()} == {"conclave"}

@@ -177,7 +177,7 @@ def test_autoscalers_and_budgets_have_their_targets(overlay: str) -> None:
         }
         for budget in of_kind(manifests, "PodDisruptionBudget")
     }
-    assert budgets == {"services": {"ingest", "features", "predict", "risk", "execute"}, "nats": {"nats"}}
+    assert budgets == {"services": {"ingest", "features", "predict", "risk", "execute", "train"}, "nats": {"nats"}}
 
 
 def test_pods_are_spread_by_labels_that_they_have(overlay: str) -> None:
@@ -188,7 +188,7 @@ def test_pods_are_spread_by_labels_that_they_have(overlay: str) -> None:
         assert len({row["topologyKey"] for row in rows}) == len(rows)
         assert all(selects(row["labelSelector"], pod["metadata"]["labels"]) for row in rows)
         spread += bool(rows)
-    assert spread == 6  # five services and the bus
+    assert spread == 7  # six services and the bus
 
 
 def test_limits_are_not_below_requests(overlay: str) -> None:

@@ -15,7 +15,7 @@ import yaml
 ROOT = Path(__file__).parents[3]
 PROMETHEUS = ROOT / "deploy" / "prometheus"
 GRAFANA = ROOT / "deploy" / "grafana"
-SERVICES = ("ingest", "features", "predict", "risk", "execute")
+SERVICES = ("ingest", "features", "predict", "risk", "execute", "train")
 KINDS = ("Counter", "Gauge", "Histogram")
 SPENDERS = "ingest, execute"
 
