@@ -1,7 +1,7 @@
 # Conclave: `make demo` sets up and runs everything; `make test` sets up and passes the tests. Needs Python 3.11 and make.
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
-.PHONY: setup demo test test-containers images image-table lint format coverage bench conformance soak fuzz venues-table features-table bench-peers lock clean help
+.PHONY: setup demo test test-containers images image-table lint format coverage bench conformance soak fuzz venues-table features-table council-figures bench-peers lock clean help
 
 PYTHON ?= python3.11
 VENV := .venv
@@ -20,6 +20,7 @@ help:
 	@echo "make fuzz [FRAMES=1000000] [SEED=1]           spoiled frames into every parser of the venues' messages"
 	@echo "make venues-table                             every acceptance case at every venue, into docs/venues.md"
 	@echo "make features-table                           every feature and every oracle, into docs/features.md"
+	@echo "make council-figures [SET='BTC 1h'] [AGENTS=a,b] walk-forward of the council, into docs/council.md"
 	@echo "make images                                   every container image"
 	@echo "make image-table                              their sizes and start times, beside a compose stack that is up"
 	@echo "make test-containers                          kill every container of a compose stack; needs Docker, takes minutes"
@@ -99,6 +100,10 @@ venues-table:
 
 features-table:
 	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.unit.features.oracles.table
+
+# From minutes to an hour a set; one thread, niced.
+council-figures:
+	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.bench.council_figures $(if $(SET),--set "$(SET)") $(if $(AGENTS),--agents $(AGENTS))
 
 lock:
 	@$(BIN)/uv pip compile -q --all-extras --python-version 3.11 --no-header --no-annotate --no-emit-index-url \

@@ -16,6 +16,7 @@ import uvloop
 from libs.common.embedded.process import StackError
 from tests.bench import (
     book_recorded,
+    boosted_rows,
     bus_hop,
     council,
     end_to_end,
@@ -23,9 +24,11 @@ from tests.bench import (
     feature_scale,
     feature_step,
     flow_messages,
+    garch_hmm,
     headlines,
     ingest,
     memory,
+    onnx_serving,
     orders,
     simulator,
     store,
@@ -37,8 +40,9 @@ Lines = Awaitable[list[Line]]
 PEERS: dict[str, Callable[[int], Lines]] = {
     "feature_peers": feature_peers.run,
     "book_recorded": book_recorded.run,
+    "garch_hmm": garch_hmm.run,
 }
-"""Those against talipp, TA-Lib, polars and sortedcontainers alone."""
+"""Those against talipp, TA-Lib, polars, sortedcontainers, arch and hmmlearn alone."""
 
 RUNS: dict[str, Callable[[int], Lines]] = {
     "feature_step": feature_step.run,
@@ -51,6 +55,8 @@ RUNS: dict[str, Callable[[int], Lines]] = {
     "orders": orders.run,
     "headlines": headlines.run,
     "council_bar": council.run,
+    "onnx_serving": onnx_serving.run,
+    "boosted_rows": boosted_rows.run,
     "simulator": simulator.run,
     "end_to_end": lambda repeats: end_to_end.run(repeats=repeats),
     "memory_embedded": lambda repeats: memory.run(),

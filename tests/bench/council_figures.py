@@ -12,7 +12,10 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from libs.research.training.dataset import Dataset
 
 ROOT: Final = Path(__file__).parents[2]
 BARS: Final = ROOT.parent / "shared" / "data" / "bars"
@@ -23,7 +26,7 @@ END: Final = "<!-- end of walk-forward -->"
 
 
 class Set(NamedTuple):
-    """A table of bars, and the two-class Brier skill (percent) that the published baseline reached on it."""
+    """A table of bars ("" = generated), and the two-class Brier skill, in percent, of the baseline set for it."""
 
     file: str
     interval_s: int
@@ -37,7 +40,25 @@ SETS: Final = {
     "BTC 5m": Set("binance_BTCUSDT_5m", 300, 0.237),
     "BTC 1m": Set("binance_BTCUSDT_1m_2025", 60, 0.885),
     "ETH 1m": Set("binance_ETHUSDT_1m_2025", 60, 0.164),
+    "volatility index": Set("", 60, float("nan")),
+    "echo of 0.1": Set("", 60, float("nan")),
 }
+GENERATED_BARS: Final = 40_000
+
+
+def dataset_of(name: str) -> Dataset:
+    """The bars of a set with features and labels."""
+    from libs.core.features.sets import FULL
+    from libs.research.training.dataset import make_dataset
+    from libs.research.training.read import read_series
+    from tests.bench.council_series import echo, volatility_index
+
+    of = SETS[name]
+    if of.file:
+        symbol, path = of.file.split("_")[1], BARS / f"{of.file}.parquet"
+        return read_series(str(path), symbol, venue="binance", interval_s=of.interval_s).dataset()
+    bars = echo(GENERATED_BARS) if name.startswith("echo") else volatility_index(GENERATED_BARS)
+    return make_dataset("simulator", name, of.interval_s, bars, FULL)
 
 
 def walked(name: str, agents: tuple[str, ...], preset: str, threads: int) -> dict[str, Any]:
@@ -50,13 +71,10 @@ def walked(name: str, agents: tuple[str, ...], preset: str, threads: int) -> dic
     from libs.research.training.exam_scores import by_block, figures
     from libs.research.training.exam_walk import walk
     from libs.research.training.ledger import Ledger
-    from libs.research.training.read import read_series
     from libs.research.training.run import Plan
 
-    of = SETS[name]
     begun = time.perf_counter()
-    symbol = of.file.split("_")[1]
-    data = read_series(str(BARS / f"{of.file}.parquet"), symbol, venue="binance", interval_s=of.interval_s).dataset()
+    data = dataset_of(name)
     plan = Plan(agents, TrainOptions(preset=preset, threads=threads))
     done = walk(
         data,
@@ -68,8 +86,8 @@ def walked(name: str, agents: tuple[str, ...], preset: str, threads: int) -> dic
     )
     exam = done.exam
     voices = {agent: voice for agent, voice in exam.voices.items() if voice.has_direction and agent != META}
-    if len(voices) > 1:
-        voices |= {"equal pool": pooled(voices, len(exam)), "council": pooled(exam.voices, len(exam))}
+    together = {"equal pool": pooled(voices, len(exam))} if len(voices) > 1 else {}
+    voices |= {**together, "council": pooled(exam.voices, len(exam))}
     voices |= {agent: voice for agent, voice in done.beside.items() if voice.has_direction}
     rows = {
         agent: {**figures(voice, exam), "blocks": [block["brier_skill_2c"] for block in by_block(voice, exam)]}
@@ -83,8 +101,8 @@ def table(found: list[dict[str, Any]]) -> str:
     """All sets as markdown; skills in percent."""
     lines = [
         "| set (bars examined) | forecaster | 2c skill % | DM t | by block % | 2c accuracy | 3c skill % "
-        "| 3c log loss | ECE | published LightGBM, 2c % |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+        "| 3c log loss | ECE | silent % | baseline, 2c % |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for one in found:
         baseline = SETS[one["set"]].baseline
@@ -99,6 +117,7 @@ def table(found: list[dict[str, Any]]) -> str:
                 f"{100 * row['brier_skill']:+.2f}",
                 f"{row['log_loss']:.5f}",
                 f"{row['ece']:.4f}",
+                f"{100 * row['abstention_rate']:.1f}",
                 f"{baseline:+.3f}" if i == 0 and baseline == baseline else "",
             ]
             lines.append("| " + " | ".join(cells) + " |")
@@ -132,12 +151,13 @@ def main() -> int:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--table", action="store_true", help="only make the table of what is there")
     given = parser.parse_args()
-    if not BARS.is_dir():
+    names = [] if given.table else given.sets or list(SETS)
+    if not BARS.is_dir() and any(SETS[name].file for name in names):
         print(f"the bars are not here: {BARS}", file=sys.stderr)
         return 1
     os.nice(10)
     FOUND.mkdir(parents=True, exist_ok=True)
-    for name in [] if given.table else given.sets or SETS:
+    for name in names:
         found = walked(name, tuple(given.agents.split(",")), given.preset, given.threads)
         (FOUND / f"{_slug(name, ())}.json").write_text(json.dumps(found, indent=1))
         print(table([found]), flush=True)

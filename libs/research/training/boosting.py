@@ -18,6 +18,7 @@ from libs.research.training import forests
 from libs.research.training.base import Progress, TrainOptions, silent
 from libs.research.training.dataset import DataProblem, Dataset, Floats, Ints, uniqueness
 from libs.research.training.folds import Fold
+from libs.research.training.horizon import over
 from libs.research.training.manifests import Scaling, described, finished
 from libs.research.training.select import usable_features
 
@@ -44,11 +45,13 @@ DEFAULTS: Final[dict[str, Any]] = {
     "linear_c": 0.0001,
     "half_life": 0.0,
     "refit": True,
+    "horizon": 1,
 }
 """Chosen on the first 40 % of BTC and ETH hourly, BTC 15 m and BTC 5 m bars, the same for all. linear_weight: share of
 the linear member in each head's mean. half_life: of a row's weight, as a share of the training rows; 0 = all rows
 weigh the same. refit: once the calibrator is fitted on the calibration slice, the heads are fitted again with that
-slice, for the newest bars are the likest to come."""
+slice, for the newest bars are the likest to come. horizon: bars over which rise or fall is forecast; exam and live
+record judge the next bar, so only 1 makes an agent of the council."""
 
 
 class BoostingTrainer:
@@ -66,6 +69,9 @@ class BoostingTrainer:
         kind = str(params["model"])
         if kind not in KINDS:
             raise DataProblem(f"no boosting model {kind!r}; there are {', '.join(KINDS)}")
+        if int(params["horizon"]) != 1:
+            data = over(data, int(params["horizon"]))
+            fold = Fold(*(part[data.usable[part]] for part in (fold.train, fold.calibrate, fold.test)))
         train = fold.train[-MOST_ROWS[options.preset] :]
         if len(train) < 2 * int(params["min_rows"]):
             raise DataProblem(f"{data.symbol}: {len(train)} labelled bars are too few to grow trees on")

@@ -46,7 +46,7 @@ training rows that are used, 0 = all; every: each epoch sees one in so many of t
 
 PRESETS: Final[dict[str, dict[str, Any]]] = {
     "quick": {"width": 8, "learning_rate": 0.003, "epochs": 6, "patience": 2, "rows": 8_000},
-    "default": {"epochs": 16, "patience": 4, "rows": 40_000, "every": 2},
+    "default": {"width": 12, "learning_rate": 0.002, "epochs": 10, "patience": 4, "rows": 40_000, "every": 4},
     "full": {},
 }
 

@@ -10,8 +10,8 @@ import numpy as np
 
 from libs.core.agents.artifact import Artifact, Manifest
 from libs.core.agents.model import Floats, load_model
-from libs.core.agents.trend_carried import KIND as CARRIED
-from libs.core.agents.trend_carried import PART, Matrix, Recurrent
+from libs.core.agents.trend_carried_model import KIND as CARRIED
+from libs.core.agents.trend_carried_model import PART, Matrix, Recurrent
 from libs.core.agents.trend_model import AGENT, GRAPH, INPUT, KINDS
 from libs.research.training import loop
 from libs.research.training.base import Progress, TrainOptions, silent
@@ -56,6 +56,10 @@ PRESETS: Final[dict[str, dict[str, Any]]] = {
     "default": {"epochs": 20, "patience": 4, "rows": 40_000},
     "full": {},
 }  # fmt: skip
+
+
+SMALLER: Final[dict[str, dict[str, Any]]] = {"transformer": {"hidden": 64}, "tcn": {"hidden": 64}}
+"""Of these types, where nothing else is asked for."""
 
 
 class TrendTrainer:
@@ -113,7 +117,8 @@ def settings_of(options: TrainOptions) -> dict[str, Any]:
         DataProblem: a type or target that there is not.
     """
     asked = {name: value for name, value in options.params.items() if name in DEFAULTS}
-    params = {**DEFAULTS, **PRESETS[options.preset], **asked}
+    preset = {**DEFAULTS, **PRESETS[options.preset]}
+    params = {**preset, **SMALLER.get(str(asked.get("type", preset["type"])), {}), **asked}
     if params["type"] not in TYPES:
         raise DataProblem(f"no trend model {params['type']!r}; there are {', '.join(TYPES)}")
     if params["target"] not in ("next", "barrier"):

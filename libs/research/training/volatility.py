@@ -20,6 +20,7 @@ from libs.research.training.volatility_fit import DEFAULTS, Past, fit_regression
 
 MOST_ROWS = {"quick": 15_000, "default": 30_000, "full": 200_000}
 NETS = {"quick": 1, "default": 3, "full": 8}
+NET_STEPS = {"quick": 30, "default": 60, "full": 60}
 FORGOTTEN = 1e-11
 """Share of its start that is left in a GARCH variance once it counts as forgotten."""
 
@@ -36,7 +37,7 @@ class VolatilityTrainer:
         Raises:
             DataProblem: too few rows, or a price that does not move.
         """
-        params = {**DEFAULTS, "nets": NETS[options.preset]}
+        params = {**DEFAULTS, "nets": NETS[options.preset], "net_steps": NET_STEPS[options.preset]}
         params |= {name: value for name, value in options.params.items() if name in params}
         features = (str(params["implied"]),) if params["implied"] else ()
         if missing := [name for name in features if name not in data.names]:

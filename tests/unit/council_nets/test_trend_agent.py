@@ -93,7 +93,7 @@ def test_nothing_said_changes_with_what_comes_later(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["lstm", CARRIED])
 def test_it_learns_that_returns_echo(kind: str) -> None:
-    params = {**TINY, "type": kind, "epochs": 20, "patience": 20, "learning_rate": 0.01, "hidden": 12}
+    params = {**TINY, "type": kind, "epochs": 8, "patience": 8, "learning_rate": 0.02, "batch": 8}
     found = TrendTrainer().fit(world(), fold(), quick(**params)).manifest.metrics
     assert found["calibration_brier_skill_2c"] > 0.1
     assert found["calibration_brier_skill"] > 0.05
@@ -205,9 +205,8 @@ def test_barriers_are_labels_too_and_reach_into_no_other_part() -> None:
 
 def test_a_part_that_does_not_fit_is_refused() -> None:
     good = fitted(CARRIED)
-    narrow = msgspec.structs.replace(
-        good.manifest, features=good.manifest.features[:-1], center=good.manifest.center[:-1], scale=good.manifest.scale[:-1]
-    )  # fmt: skip
+    fewer = {name: getattr(good.manifest, name)[:-1] for name in ("features", "center", "scale")}
+    narrow = msgspec.structs.replace(good.manifest, **fewer)
     for manifest, parts in ((narrow, good.parts), (good.manifest, {"weights": b"no"}), (good.manifest, {})):
         with pytest.raises(ArtifactRefused):
             model_of(make_artifact(manifest, parts))

@@ -19,6 +19,7 @@ from libs.research.training.base import TrainOptions
 from libs.research.training.boosting import BoostingTrainer
 from libs.research.training.dataset import DataProblem
 from libs.research.training.folds import final_split
+from libs.research.training.horizon import over
 from libs.research.training.manifests import unseen
 from libs.research.training.meta import joint, said_unseen, stack
 from libs.research.training.scores import skill, two_class
@@ -119,6 +120,22 @@ def test_one_class_only_is_said_in_one_line() -> None:
     rising = replace(data, y2=np.where(data.y2 >= 0, 1, data.y2), y3=np.where(data.y3 >= 0, 2, data.y3))
     with pytest.raises(DataProblem, match="nothing to learn"):
         BoostingTrainer().fit(rising, final_split(data), TrainOptions(preset="quick", threads=1, params=SETTINGS))
+
+
+def test_rise_and_fall_over_several_bars_is_learnt_and_labelled_as_it_happened() -> None:
+    data = dataset(4_000, echo=0.35)
+    three = over(data, 3)
+    moves = np.log(data.bars.close[3:] / data.bars.close[:-3])
+    known = three.y2[:-3] >= 0
+    assert np.array_equal(three.y2[:-3][known] == 1, moves[known] > 0.0)
+    assert not three.usable[-3:].any()
+    artifact = fit(horizon=3)
+    test = final_split(data).test
+    moved = test[three.y2[test] >= 0]
+    assert artifact.manifest.params["horizon"] == 3
+    assert (two_class(heard(artifact)[moved]).argmax(axis=1) == three.y2[moved]).mean() > 0.53
+    with pytest.raises(DataProblem, match="horizon of 61"):
+        fit(horizon=61)
 
 
 def made_of(heads: Heads, width: int = 4) -> Artifact:
