@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib
+import pkgutil
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -110,7 +111,7 @@ class Model(Protocol):
 
 
 AGENTS: Final = ("trend", "volatility", "pattern", "regime", "boosting", "digits", "meta")
-"""Agents with trained models; the module <agent>_model, imported when it is first needed, knows their kinds."""
+"""Agents with trained models; modules <agent>..._model, imported when they are first needed, know their kinds."""
 
 Loader = Callable[[Artifact, MakeSession], Model]
 LOADERS: Final[dict[str, Loader]] = {}
@@ -126,8 +127,9 @@ def load_model(artifact: Artifact, make_session: MakeSession) -> Model:
     agent = artifact.manifest.agent
     kind = f"{agent}.{artifact.manifest.kind}"
     if kind not in LOADERS and agent in AGENTS:
-        with contextlib.suppress(ModuleNotFoundError):
-            importlib.import_module(f"libs.core.agents.{agent}_model")
+        for found in pkgutil.iter_modules(sys.modules["libs.core.agents"].__path__):
+            if found.name.startswith(agent) and found.name.endswith("_model"):
+                importlib.import_module(f"libs.core.agents.{found.name}")
     if kind not in LOADERS:
         raise ArtifactRefused(f"no code for models of kind {kind!r}; there are {', '.join(sorted(LOADERS)) or 'none'}")
     try:
