@@ -21,33 +21,32 @@ class Thresholds:
 
 
 def pooled(voices: Mapping[str, Voice], n: int, thresholds: Thresholds = Thresholds()) -> Voice:
-    """The stacked model's forecast where there is one; else the logarithmic pool with equal weights: p proportional to
-    exp(mean ln p) of the agents that speak.
+    """The stacked model's forecast where there is one; else the mean of the agents that speak, weighed by their
+    confidence, as the meta-agent pools them before live records say whom to trust.
 
     Where none stands by its opinion, of all that have one; NaN where nobody has. The council acts as the meta-agent
-    does: confidence = (1 - disagreement) x the larger of P(up) and P(down) without neutral, disagreement = the share
-    of agents outside the majority's side.
+    does: confidence = (1 - disagreement) x the larger of P(up) and P(down) without neutral, disagreement = the
+    weight outside the majority's side.
     """
     speakers = [voice for agent, voice in voices.items() if voice.has_direction and agent != META]
     if not speakers:
         return Voice(np.full((n, 3), np.nan), np.zeros(n, dtype=bool))
     stood_by = np.logical_or.reduce([voice.speaks for voice in speakers])
-    logs, for_up, count = np.zeros((n, 3)), np.zeros(n), np.zeros(n)
+    total, for_up, weight = np.zeros((n, 3)), np.zeros(n), np.zeros(n)
     for voice in speakers:
         taken = np.where(stood_by, voice.speaks, np.isfinite(voice.p).all(axis=1))
-        p = np.clip(voice.p[taken], 1e-9, 1.0)
-        logs[taken] += np.log(p)
-        for_up[taken] += np.where(p[:, 2] > p[:, 0], 1.0, np.where(p[:, 2] < p[:, 0], 0.0, 0.5))
-        count += taken
+        p = voice.p[taken]
+        confidence = two_class(p).max(axis=1)
+        total[taken] += confidence[:, np.newaxis] * p
+        for_up[taken] += confidence * np.where(p[:, 2] > p[:, 0], 1.0, np.where(p[:, 2] < p[:, 0], 0.0, 0.5))
+        weight[taken] += confidence
     p = np.full((n, 3), np.nan)
-    heard = count > 0
-    mean = logs[heard] / count[heard, np.newaxis]
-    weights = np.exp(mean - mean.max(axis=1, keepdims=True))
-    p[heard] = weights / weights.sum(axis=1, keepdims=True)
+    heard = weight > 0.0
+    p[heard] = total[heard] / weight[heard, np.newaxis]
     if META in voices:
         stacked = np.isfinite(voices[META].p).all(axis=1)
         p[stacked] = voices[META].p[stacked]
-    share = np.divide(for_up, count, out=np.full(n, 0.5), where=heard)
+    share = np.divide(for_up, weight, out=np.full(n, 0.5), where=heard)
     return Voice(p, stood_by & acts(p, np.minimum(share, 1.0 - share), thresholds))
 
 

@@ -76,7 +76,8 @@ def test_nothing_that_comes_later_changes_what_was_said(house: Path) -> None:
     first, _ = examine(seats(house), shorter.dataset())
     all_of_it, _ = examine(seats(house), whole)
 
-    assert np.array_equal(first.voices["boosting"].p, all_of_it.voices["boosting"].p[: len(first)])
+    # A matrix product may round its last bit by the number of rows that it is given at once.
+    assert np.allclose(first.voices["boosting"].p, all_of_it.voices["boosting"].p[: len(first)], rtol=0.0, atol=1e-12)
 
 
 def test_too_few_bars_after_the_training_are_told(house: Path) -> None:
