@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from console.context import CommandError, settings_or_fail
-from libs.common.settings.model import OWN_SETS
+from libs.common.settings.sections import OWN_SETS
 from libs.core.features.catalogue import FeatureSet
 from libs.core.types import Bar
 

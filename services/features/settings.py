@@ -7,7 +7,7 @@ from datetime import timedelta
 import msgspec
 
 from libs.common.settings import Settings
-from libs.common.settings.model import FeaturesSettings
+from libs.common.settings.learning import FeaturesSettings
 from libs.common.store import Keep
 from libs.core.features.flow import FlowConfig
 from libs.core.stages.features import FeaturesConfig, FeaturesSymbol

@@ -10,7 +10,7 @@ from fastapi import APIRouter
 
 from libs.common.chassis import Chassis
 from libs.common.settings import Settings
-from libs.common.settings.model import VenueSettings
+from libs.common.settings.data import VenueSettings
 from libs.core.bars import Reconciler
 from libs.core.types import SECOND
 from libs.venues.base import MarketData

@@ -15,7 +15,7 @@ import structlog
 
 from libs.common.bus import BusError
 from libs.common.chassis import Chassis
-from libs.common.settings.model import NewsSettings, NewsSourceSettings
+from libs.common.settings.data import NewsSettings, NewsSourceSettings
 from libs.core.agents.sentiment_topics import Topics
 from libs.core.types import SECOND, Headline, Nanos, restamped, token
 from libs.venues.news.entry import Entry, Refused, headline

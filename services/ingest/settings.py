@@ -10,7 +10,7 @@ from libs.common.chassis import FatalError
 from libs.common.credentials import credentials_for
 from libs.common.secrets import SecretError
 from libs.common.settings import Settings
-from libs.common.settings.model import QualitySettings, VenueSettings
+from libs.common.settings.data import QualitySettings, VenueSettings
 from libs.core.bars.sessions import SessionCalendar, calendar_named, usual_calendar
 from libs.core.types import MILLISECOND, Nanos, interval_seconds, ticks_in
 from libs.venues.base import MarketData

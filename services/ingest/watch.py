@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from libs.common.clock import DataClocks
-from libs.common.settings.model import QualitySettings
+from libs.common.settings.data import QualitySettings
 from libs.core.bars import ClockWatch, FeedCheck, Reconciler, clock_words
 from libs.core.types import MILLISECOND, SECOND, FeedHealth, FeedState, Nanos, VenueClock, stable_id
 from services.ingest import metrics

@@ -17,7 +17,7 @@ from typing import Any, Final
 import structlog
 
 from libs.common.bus import Bus, BusError, Received, Subscription
-from libs.common.settings.model import SentimentSettings
+from libs.common.settings.learning import SentimentSettings
 from libs.core.types import Headline, Nanos, Scored, stable_id
 from services.predict import metrics
 

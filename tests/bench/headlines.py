@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from libs.common.bus.memory import MemoryBus
-from libs.common.settings.model import SentimentSettings
+from libs.common.settings.learning import SentimentSettings
 from libs.core.agents.sentiment_lexicon import LexiconModel
 from libs.core.types import Headline, stable_id
 from libs.research.training.sentiment import artifact, bert, fit

@@ -14,7 +14,7 @@ from aiohttp import web
 from ingest_house import T0, FakeVenue, Running
 
 from libs.common.bus.memory import MemoryBroker
-from libs.common.settings.model import NewsSettings
+from libs.common.settings.data import NewsSettings
 from libs.core.types import SECOND, DeadLetter, Headline
 from services.ingest.app import IngestApp
 

@@ -13,7 +13,7 @@ import pytest
 
 from libs.common.bus import NatsBus, Received
 from libs.common.bus.memory import MemoryBroker, MemoryBus
-from libs.common.settings.model import SentimentSettings
+from libs.common.settings.learning import SentimentSettings
 from libs.core.types import SECOND, Headline, Scored, decode, stable_id
 from services.predict.headlines import HeadlineDesk
 

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from libs.common.chassis import FatalError
 from libs.common.settings import Settings
-from libs.common.settings.model import QualitySettings
+from libs.common.settings.data import QualitySettings
 from libs.core.bars import GRADES
 from libs.core.types import MILLISECOND, WEEK_S
 from services.ingest.settings import IngestSettings, connect, endpoints_of
