@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ from chaos_truth import (
 from console.control import post_admin
 from console.recorder import collect, record_session
 from console.stages import make_stage
+from libs.common.models import ModelCache
+from libs.common.models.cache import models_folder
 from libs.core.types import Action, Bar, Features, Fill, Permit, Signal, Ticks, Verdict
 from libs.research.replay import Recording, replay
 from libs.research.session import read_session
@@ -123,7 +126,8 @@ async def assert_replays(house: House) -> None:
     session = await record_session(house.bus, house.var / "sessions", house.started_ns, {})
     _, messages = read_session(session)
     recording = Recording(messages)
-    report = await asyncio.to_thread(replay, recording, make_stage)
+    models = ModelCache(models_folder(house.var))
+    report = await asyncio.to_thread(replay, recording, partial(make_stage, artifacts=models))
     assert report.ok, f"{report.difference} {report.problems}"
     for stage in ("features", "predict", "risk", "execute"):
         assert report.runs[stage] >= 2, f"{stage} was started {report.runs[stage]} times"

@@ -75,9 +75,9 @@ def ask(url: str, token: str | None = None) -> int:
 
 @pytest.fixture(scope="module")
 def demo(cli: Cli) -> Demo:
-    """`conclave demo --minutes 0.75` and everything a person may do meanwhile."""
+    """`conclave demo --minutes 1` and everything a person may do meanwhile."""
     made = Demo()
-    running = cli.start("demo", "--minutes", "0.75")
+    running = cli.start("demo", "--minutes", "1")
     try:
         running.says("all services ready")
         made.answers["second start"] = cli("demo", "--minutes", "0.1")
