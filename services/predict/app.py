@@ -14,12 +14,12 @@ from libs.common.chassis import Chassis, FatalError
 from libs.common.models import ArtifactStoreError, ModelCache, open_store
 from libs.common.models.cache import models_folder
 from libs.common.signing import ModelVerifier
-from libs.common.stage_runner import StageRunner
+from libs.common.stage_runner import StageRunner, Taken
 from libs.core.agents import Series
 from libs.core.agents import warm_kernels as warm_agents
 from libs.core.features import warm_kernels
 from libs.core.stages.predict import PredictStage
-from libs.core.types import SECOND, Bar, HistoryRequest, Warmup, interval_token, stable_id, token
+from libs.core.types import SECOND, Bar, HistoryRequest, ModelSwap, Warmup, interval_token, stable_id, token
 from services.predict import metrics, state
 from services.predict.handlers import Handlers
 from services.predict.headlines import HeadlineDesk
@@ -54,9 +54,7 @@ class PredictApp:
             self._store = open_store(model.store, self._bus, chassis.secret, model.store_region)
         except ArtifactStoreError as err:
             raise FatalError(str(err)) from None
-        self._models = ModelWatcher(
-            self._bus, self._store, self._artifacts, chassis.clocks, self._stage.series, self._runner.take_inline
-        )
+        self._models = ModelWatcher(self._bus, self._store, self._artifacts, self._stage.series, self._take_model)
         # Only an agent that listens pays for a worker that reads.
         listens = "sentiment" in self._config.agents
         self._headlines = HeadlineDesk(self._bus, model.sentiment) if listens else None
@@ -199,6 +197,13 @@ class PredictApp:
         await self._runner.take_inline(warmup)
         self._warm_bars[series] = len(bars)
         metrics.WARMUP_BARS.labels(series.venue).inc(len(bars))
+
+    async def _take_model(self, swap: ModelSwap) -> Taken:
+        """Hand a change of roles to the stage and keep the state: bars read again after a kill meet the same models."""
+        taken = await self._runner.take_inline(swap)
+        if self._handlers.reached_ns:
+            await self._save()
+        return taken
 
     async def _save(self) -> None:
         saved = state.Saved(self._handlers.reached_ns, self._stage.snapshot())

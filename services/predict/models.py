@@ -9,7 +9,6 @@ from typing import Final
 import structlog
 
 from libs.common.bus import Bus, BusError
-from libs.common.clock import DataClocks
 from libs.common.models import (
     AgentRoles,
     ArtifactStore,
@@ -45,11 +44,10 @@ class ModelWatcher:
         bus: Bus,
         store: ArtifactStore,
         cache: ModelCache,
-        clocks: DataClocks,
         series: Collection[Series],
         hand: Hand,
     ) -> None:
-        self._roles, self._store, self._cache, self._clocks = Roles(bus), store, cache, clocks
+        self._roles, self._store, self._cache = Roles(bus), store, cache
         self._series, self._hand = frozenset(series), hand
         self._handed: dict[RoleKey, dict[str, Role]] = {}
         self._revision = -1
@@ -120,7 +118,7 @@ class ModelWatcher:
         await self._hand(
             ModelSwap(
                 id=stable_id("model-swap", *key, held.sha256, role, held.since),
-                ts_event=self._clocks.now(key.venue),
+                ts_event=held.since,
                 agent=key.agent,
                 venue=key.venue,
                 symbol=key.symbol,

@@ -116,10 +116,17 @@ class OnlineAgent(Agent, Protocol):
 
 
 def said(agent: str, model_id: str, newest: Features, ts_init: Nanos, **fields: Any) -> Forecast:
-    """A forecast for the bar after `newest`; `fields` are what the agent has to say."""
+    """A forecast for the bar after `newest`; `fields` are what the agent has to say.
+
+    Its identity is the agent, the model, the bar and `heard`, the forecasts that it was made of.
+    """
+    cause = fields.pop("cause", (newest.id,))
+    beside = fields.pop("heard", ())
     return Forecast(
-        id=stable_id("forecast", agent, model_id, newest.venue, newest.symbol, newest.interval_s, newest.bar_time),
-        cause=fields.pop("cause", (newest.id,)),
+        id=stable_id(
+            "forecast", agent, model_id, newest.venue, newest.symbol, newest.interval_s, newest.bar_time, *beside
+        ),
+        cause=cause,
         ts_event=newest.ts_event,
         ts_init=ts_init,
         agent=agent,

@@ -72,7 +72,7 @@ class BoostingModel:
             raise ValueError(f"its heads cannot be read: {err}") from None
         if not heads.novel > 0.0:
             raise ValueError("its scale of novelty is not above zero")
-        self._novel = heads.novel
+        self._novel = max(heads.novel, 1e-9)
         self._neutral = _mean([_answer(member, width) for member in heads.neutral])
         self._up = _mean([_answer(member, width) for member in heads.up])
 

@@ -48,7 +48,10 @@ class Bench:
         self.challengers: list[Seat] = []
 
     def swap(self, swap: ModelSwap, tapes: Tapes, at: Nanos) -> list[ModelNote]:
-        """Give a model its role from the next bar on; a repeat changes nothing."""
+        """Give a model its role from the next bar on; a repeat changes nothing and is told in the same words.
+
+        What is told depends on the swap alone, not on the bar: after a kill the swap comes again, perhaps later.
+        """
         try:
             match swap.role:
                 case Role.CHAMPION:
@@ -62,7 +65,7 @@ class Bench:
 
     def refuse(self, swap: ModelSwap, at: Nanos, why: str) -> list[ModelNote]:
         """Tell that a model is not taken up."""
-        return [self._note(NoteKind.REFUSED, swap.model_id, at, swap.id, detail=why)]
+        return [self._note(NoteKind.REFUSED, swap.model_id, swap.ts_event, swap.id, detail=why)]
 
     def hear(self, tapes: Tapes) -> None:
         """Let every model in service take the newest bar."""
@@ -138,8 +141,9 @@ class Bench:
         return [*([self.champion] if self.champion else []), *self.challengers]
 
     def _crown(self, swap: ModelSwap, tapes: Tapes, at: Nanos) -> list[ModelNote]:
+        told = self._note(NoteKind.SWAPPED, swap.model_id, swap.ts_event, swap.id, detail=swap.reason)
         if self.champion is not None and self.champion.sha256 == swap.sha256:
-            return []
+            return [told]
         seat = next((seat for seat in self.challengers if seat.sha256 == swap.sha256), None)
         if seat is None:
             if self.previous is not None and self.previous.sha256 == swap.sha256:
@@ -148,22 +152,26 @@ class Bench:
             else:
                 seat = self._seated(swap, tapes)
         self._enthrone(seat)
-        return [self._note(NoteKind.SWAPPED, seat.model_id, at, swap.id, detail=swap.reason)]
+        return [told]
 
     def _challenge(self, swap: ModelSwap, tapes: Tapes, at: Nanos) -> list[ModelNote]:
+        told = self._note(NoteKind.SWAPPED, swap.model_id, swap.ts_event, swap.id, detail=f"challenger: {swap.reason}")
         if any(seat.sha256 == swap.sha256 for seat in self._serving()):
-            return []
+            return [told]
         if len(self.challengers) >= self._config.challengers:
             raise ArtifactRefused(f"{len(self.challengers)} challengers sit there already; retire one first")
         seat = self._seated(swap, tapes)
         self.challengers.append(seat)
-        return [self._note(NoteKind.SWAPPED, seat.model_id, at, swap.id, detail=f"challenger: {swap.reason}")]
+        return [told]
 
     def _retire(self, swap: ModelSwap, at: Nanos) -> list[ModelNote]:
         found = [seat for seat in (*self._serving(), self.previous) if seat and seat.sha256 == swap.sha256]
         for seat in found:
             self._leave(seat)
-        return [self._note(NoteKind.RETIRED, seat.model_id, at, swap.id, detail=swap.reason) for seat in found[:1]]
+        return [
+            self._note(NoteKind.RETIRED, seat.model_id, swap.ts_event, swap.id, detail=swap.reason)
+            for seat in found[:1]
+        ]
 
     def _leave(self, seat: Seat) -> None:
         self.challengers = [other for other in self.challengers if other is not seat]

@@ -88,7 +88,8 @@ class MetaAgent:
             fields = self._silence(forecasts)
         model_id = f"{self.model_id}:{context.learned_id}" if context.learned_id else self.model_id
         fields = {**fields, **_scale(context, p), **context.extra, "risk": _risk(forecasts, voters, fields, context)}
-        return said(NAME, model_id, newest, ts_init, cause=cause, **fields), p
+        heard = tuple(forecast.id for forecast in forecasts)
+        return said(NAME, model_id, newest, ts_init, cause=cause, heard=heard, **fields), p
 
     def _silence(self, forecasts: Sequence[Forecast]) -> dict[str, Any]:
         silent = [f for f in forecasts if f.agent in self._directional and f.abstention is not None]

@@ -34,7 +34,7 @@ class PatternModel:
             np.asarray(self.manifest.params["shape_center"]),
             np.asarray(self.manifest.params["shape_scale"]),
         )
-        self._novel = float(self.manifest.params["novel"])
+        self._novel = max(float(self.manifest.params["novel"]), 1e-9)
         self._session = make_session(artifact.parts[GRAPH])
 
     def start(self, state: Floats, seen: Seen) -> None:

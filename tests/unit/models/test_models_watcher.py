@@ -10,7 +10,6 @@ import pytest
 from models_world import blob
 
 from libs.common.bus import MemoryBus
-from libs.common.clock import DataClocks
 from libs.common.models import ArtifactStoreError, FolderStore, Held, ModelCache, RoleKey, Roles
 from libs.common.models.roles import appointed, promoted, retired
 from libs.common.signing import ModelVerifier
@@ -32,7 +31,7 @@ class World:
         self.cache = ModelCache(self.var / "models", ModelVerifier.of(self.var))
         self.swaps: list[ModelSwap] = []
         series = [Series("binance", "BTCUSDT", 1)]
-        self.watcher = ModelWatcher(bus, self.store, self.cache, DataClocks(), series, self._hand)
+        self.watcher = ModelWatcher(bus, self.store, self.cache, series, self._hand)
 
     async def _hand(self, swap: ModelSwap) -> None:
         self.swaps.append(swap)
