@@ -183,7 +183,7 @@ class NoteKind(StrEnum):
 class ModelNote(Event, tag="model_note.v1", frozen=True, kw_only=True):
     """What happened to a model, and the statistic that made it happen.
 
-    `ts_event`: the bar's close from which it holds; of a swap the moment (machine time) at which the model got its role.
+    `ts_event`: the bar's close from which it holds; of a swap when (machine time) the model got its role.
     """
 
     kind: NoteKind
