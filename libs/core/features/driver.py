@@ -50,6 +50,10 @@ WANTS_RANGE: Final = 4
 BLOCK: Final = 2048
 """Rows that a batch hands to a kernel at once: few enough to stay in the processor's cache."""
 
+DAY: Final = 86_400_000_000_000
+WEEK_S: Final = 7 * 86_400
+FIRST_MONDAY: Final = 4 * DAY
+
 SLACK: Final = 64
 """Bars between two moves of a window to its front."""
 
@@ -272,8 +276,27 @@ _integers: Any = intrinsic(_to_integers)
 
 
 @njit(cache=True)
+def placed(open_time: int, seconds: int) -> tuple[int, float, float]:
+    """Number, session and end of a bar where the market never closes, as `grid.Grid` has them."""
+    interval = seconds * 1_000_000_000
+    shifted = open_time - (FIRST_MONDAY if seconds == WEEK_S else 0)
+    number = shifted // interval
+    if number * interval != shifted:
+        number = -1
+    return number, float(open_time // DAY), (open_time + interval) / 1e9
+
+
+@njit(cache=True)
 def _compiled_step(
-    m: Ints, number: int, session: float, end: float, o: float, h: float, low: float, close: float, v: float
+    m: Ints,
+    number: int,
+    session: float,
+    end: float,
+    o: float,
+    h: float,
+    low: float,
+    close: float,
+    v: float,
 ) -> int:
     """`advance` on what `packed` has packed, then the chosen outputs in their order."""
     keep, derived, seconds = m[0], m[1], m[2]
@@ -308,7 +331,15 @@ def _compiled_step(
 
 
 def _plain_step(
-    m: Machine, number: int, session: float, end: float, o: float, h: float, low: float, close: float, v: float
+    m: Machine,
+    number: int,
+    session: float,
+    end: float,
+    o: float,
+    h: float,
+    low: float,
+    close: float,
+    v: float,
 ) -> int:
     """The same in Python."""
     status = int(advance(*m[:11], number, o, h, low, close, v, session, end, m.seconds))
@@ -317,10 +348,23 @@ def _plain_step(
     return status
 
 
-step: Callable[[Any, int, float, float, float, float, float, float, float], int] = (
-    _plain_step if PLAIN else _compiled_step
-)
+@njit(cache=True)
+def _compiled_open_step(m: Ints, open_time: int, o: float, h: float, low: float, close: float, v: float) -> int:
+    """The same where the market never closes: the place follows from the open time."""
+    number, session, end = placed(open_time, m[2])
+    return int(_compiled_step(m, number, session, end, o, h, low, close, v))
+
+
+def _plain_open_step(m: Machine, open_time: int, o: float, h: float, low: float, close: float, v: float) -> int:
+    """The same in Python."""
+    return _plain_step(m, *placed(open_time, m.seconds), o, h, low, close, v)
+
+
+step: Callable[..., int] = _plain_step if PLAIN else _compiled_step
 """Take the bar at a place of its grid: number, session, end, open, high, low, close, volume."""
+
+open_step: Callable[..., int] = _plain_open_step if PLAIN else _compiled_open_step
+"""Take a bar of a market that never closes by its open time (ns UTC): open, high, low, close, volume."""
 
 
 @njit(cache=True)

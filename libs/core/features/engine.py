@@ -74,6 +74,7 @@ _VERSION = 3
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(_Snapshot)
 _step = driver.step
+_open_step = driver.open_step
 _NO_EXTRAS: Floats = np.full(len(EXTRA), np.nan)
 _NO_EXTRA_ROWS: Floats = np.empty((len(EXTRA), 0))
 
@@ -247,8 +248,11 @@ class FeatureEngine:
         self._window[:, : plan.keep] = values[plan.slots :].reshape(COLUMNS, plan.keep)
 
     def _taken(self, bar: Bar) -> int:
-        number, session, end = self._grid.place(bar.open_time)
-        status = _step(self._machine, number, session, end, bar.open, bar.high, bar.low, bar.close, bar.volume)
+        if self._grid.closes:
+            number, session, end = self._grid.place(bar.open_time)
+            status = _step(self._machine, number, session, end, bar.open, bar.high, bar.low, bar.close, bar.volume)
+        else:
+            status = _open_step(self._machine, bar.open_time, bar.open, bar.high, bar.low, bar.close, bar.volume)
         if status < driver.STALE:
             self._last = bar.open_time
         elif status == driver.STALE:

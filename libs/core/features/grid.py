@@ -43,14 +43,14 @@ class Grid:
     def __init__(self, calendar: SessionCalendar, interval_s: int) -> None:
         self.interval: Nanos = interval_s * SECOND
         self._calendar = calendar
-        self._closes = not isinstance(calendar, Always)
+        self.closes = not isinstance(calendar, Always)
         self._offset = FIRST_MONDAY if self.interval == WEEK else 0
         self._until: Nanos = -1
         self._starts = self._ends = self._before = np.empty(0, dtype=np.int64)
 
     def place(self, open_time: Nanos) -> Place:
         """Where the bar that opens at `open_time` stands; OFF when nowhere."""
-        if self._closes:
+        if self.closes:
             numbers, sessions, closes = self.places(np.array([open_time], dtype=np.int64))
             return Place(int(numbers[0]), float(sessions[0]), float(closes[0]))
         number, beside = divmod(open_time - self._offset, self.interval)
@@ -59,7 +59,7 @@ class Grid:
 
     def places(self, times: Ints) -> tuple[Ints, Floats, Floats]:
         """Numbers, sessions and ends of many bars."""
-        if not self._closes:
+        if not self.closes:
             shifted = times - self._offset
             numbers = np.where(shifted % self.interval == 0, shifted // self.interval, np.int64(OFF))
             return numbers, (times // DAY).astype(np.float64), (times + self.interval) / SECOND
